@@ -1,0 +1,1 @@
+"""Knowledge of markets: plain Python, no Django, no Celery."""
