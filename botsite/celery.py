@@ -1,0 +1,18 @@
+"""The Celery app: `celery -A botsite worker` and `celery -A botsite beat`."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
+
+app = Celery("botsite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_kwargs: Any) -> None:
+    """Leave logging as Django set it up: having a receiver stops Celery from replacing it."""

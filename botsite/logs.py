@@ -1,0 +1,82 @@
+"""Logging: every process writes structured lines to standard error, through structlog."""
+
+import re
+from typing import Any
+
+import structlog
+
+# What an exchange's URL, header or error text may carry: a second fence behind the adapter's own.
+_SECRETS = re.compile(
+    r"(?i)((?:signature|api[-_]?key|x-mbx-apikey|secret(?:[-_]?key)?|passphrase|authorization)"
+    r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)[^\s\"'&,;}]+"
+)
+
+
+def scrub(text: str) -> str:
+    """Return `text` with the values of signatures, keys, secrets and tokens replaced by `***`."""
+    return _SECRETS.sub(r"\1***", text)
+
+
+def _scrub_line(_logger: Any, _name: str, line: str) -> str:
+    return scrub(line)
+
+
+def config(*, level: str, fmt: str) -> dict[str, Any]:
+    """Configure structlog and return Django's LOGGING.
+
+    `level` is the least level written; `fmt` is `json` or `console`.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared[:-1],
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if fmt == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    # A JSON line holds its traceback as a string; the console's renderer formats it itself.
+    tracebacks = [structlog.processors.format_exc_info] if fmt == "json" else []
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": shared,
+        "processors": [
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *tracebacks,
+            renderer,
+            _scrub_line,
+        ],
+    }
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": formatter},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Django's own handlers would write each line twice, unscrubbed.
+            "django": {"handlers": [], "propagate": True},
+            "django.server": {"handlers": [], "propagate": True},
+            # One line a task is noise at a tick a second; failures are logged at a higher level.
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            "django_celery_beat.schedulers": {"level": "WARNING"},
+        },
+    }
