@@ -1,0 +1,33 @@
+"""What a user owns, one noun a file."""
+
+from bots.models.account import Account, ApiKey, Balance, User
+from bots.models.bot import BotConfig
+from bots.models.command import Command
+from bots.models.decision import Decision
+from bots.models.ledger import DayStats, Fill, Order
+from bots.models.operations import Heartbeat, Installation, Market
+from bots.models.paper import PaperBalance, PaperOrder
+from bots.models.state import BotState, Outpaced, StateEvent
+from bots.models.token import ApiToken
+
+__all__ = [
+    "Account",
+    "ApiKey",
+    "ApiToken",
+    "Balance",
+    "BotConfig",
+    "BotState",
+    "Command",
+    "DayStats",
+    "Decision",
+    "Fill",
+    "Heartbeat",
+    "Installation",
+    "Market",
+    "Order",
+    "Outpaced",
+    "PaperBalance",
+    "PaperOrder",
+    "StateEvent",
+    "User",
+]

@@ -1,0 +1,143 @@
+"""Who owns what: users, their accounts on exchanges, and the keys that open them."""
+
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from bots.lifecycle import Mode
+from bots.models.fields import SecretField
+
+
+def validate_zone(name: str) -> None:
+    """Refuse a name that is no IANA time zone."""
+    if name and name not in available_timezones():
+        raise ValidationError(_("Unknown time zone: %(name)s"), params={"name": name})
+
+
+class User(AbstractUser):
+    """A trader or an operator. Users are deactivated, never deleted: their ledger stays."""
+
+    class Theme(models.TextChoices):
+        AUTO = "", _("as the device")
+        LIGHT = "light", _("light")
+        DARK = "dark", _("dark")
+
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        blank=True,
+        validators=[validate_zone],
+        help_text=_("IANA name; the trading day of your bots ends at its midnight."),
+    )
+    language = models.CharField(
+        _("language"),
+        max_length=5,
+        blank=True,
+        choices=[("", _("as the browser")), ("tr", "Türkçe"), ("en", "English")],
+    )
+    theme = models.CharField(
+        _("theme"), max_length=5, blank=True, choices=Theme.choices, default=Theme.AUTO
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of this user's trading day and of the times shown to them."""
+        return ZoneInfo(self.time_zone or settings.TRADING_DAY_TIME_ZONE)
+
+
+class Account(models.Model):
+    """One account on one exchange. It outlives its keys; its orders stay with it."""
+
+    owner = models.ForeignKey(User, models.PROTECT, related_name="accounts")
+    exchange = models.CharField(_("exchange"), max_length=32)
+    mode = models.CharField(_("mode"), max_length=8, choices=Mode.choices)
+    label = models.CharField(_("label"), max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="account_mode_known", condition=models.Q(mode__in=Mode.values)
+            ),
+            # A paper bot has an account of its own, so paper accounts may share a label.
+            models.UniqueConstraint(
+                fields=["owner", "exchange", "mode", "label"],
+                condition=~models.Q(mode=Mode.PAPER),
+                name="account_label_unique",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.exchange} {self.mode})"
+
+
+class ApiKeyManager(models.Manager["ApiKey"]):
+    """Leaves the secrets where they are unless somebody asks for them by name."""
+
+    def get_queryset(self) -> models.QuerySet["ApiKey"]:
+        return super().get_queryset().defer("api_key", "secret_key", "passphrase")
+
+
+class ApiKey(models.Model):
+    """The key of an account: encrypted, write-only. Only bots.connect reads the secrets."""
+
+    account = models.OneToOneField(Account, models.CASCADE, related_name="key")
+    api_key = SecretField()
+    secret_key = SecretField()
+    passphrase = SecretField(blank=True, default="")
+    last4 = models.CharField(max_length=4)
+    is_valid = models.BooleanField(
+        null=True, help_text="null until a worker has checked it"
+    )
+    may_trade = models.BooleanField(null=True)
+    may_withdraw = models.BooleanField(null=True)
+    ip_bound = models.BooleanField(null=True)
+    checked_at = models.DateTimeField(null=True)
+    check_fault = models.CharField(max_length=32, blank=True)
+    check_message = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ApiKeyManager()
+
+    def __str__(self) -> str:
+        return f"{self.account.label} …{self.last4}"
+
+    def __repr__(self) -> str:
+        return f"<ApiKey {self.pk} …{self.last4}>"
+
+    @classmethod
+    def put(
+        cls, *, owner: User, exchange: str, mode: str, label: str, **secrets: str
+    ) -> "ApiKey":
+        """Store a key under the owner's account of that name; a new key replaces the old one.
+
+        `secrets`: api_key, secret_key and, where the exchange wants one, passphrase. Call it
+        inside a transaction. The key counts as unchecked until a worker has asked the exchange.
+        """
+        account, _created = Account.objects.get_or_create(
+            owner=owner, exchange=exchange, mode=mode, label=label
+        )
+        cls.objects.filter(account=account).delete()
+        return cls.objects.create(
+            account=account, last4=secrets["api_key"][-4:], **secrets
+        )
+
+
+class Balance(models.Model):
+    """What an account held when a worker last asked: shown with its age, never used to decide."""
+
+    account = models.OneToOneField(
+        Account, models.CASCADE, related_name="balance", primary_key=True
+    )
+    spot: Any = models.JSONField(default=dict, help_text="currency -> units as text")
+    futures: Any = models.JSONField(default=dict)
+    as_of = models.DateTimeField(null=True)
+    message = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return f"balance of account {self.account_id}"

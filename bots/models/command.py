@@ -1,0 +1,54 @@
+"""What an owner asked of a running bot; the next tick takes it or it expires."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from bots.models.bot import BotConfig
+from bots.models.ledger import Order
+
+
+class Command(models.Model):
+    class Kind(models.TextChoices):
+        ENTER = "enter", _("enter now")
+        EXIT = "exit", _("exit now")
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("waiting for the next tick")
+        DONE = "done", _("done")
+        REFUSED = "refused", _("refused")
+        EXPIRED = "expired", _("expired")
+
+    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="commands")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    status = models.CharField(
+        max_length=8, choices=Status.choices, default=Status.PENDING
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    via = models.CharField(max_length=12)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    result = models.CharField(
+        max_length=200, blank=True, help_text="the gate that refused it"
+    )
+    order = models.OneToOneField(
+        Order, models.PROTECT, null=True, related_name="command"
+    )
+
+    class Meta:
+        constraints = [
+            # A second click while the first one waits is a 409, decided by the database.
+            models.UniqueConstraint(
+                fields=["bot"],
+                condition=Q(status="pending"),
+                name="command_one_pending",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.status} (bot {self.bot_id})"

@@ -1,0 +1,76 @@
+"""What operators look at: signs of life, this installation's mark, and known markets."""
+
+import secrets
+from datetime import datetime
+
+from django.db import models
+from django.utils import timezone
+
+from bots.models.fields import MoneyField
+from bots.models.ledger import ALPHABET
+
+
+class Heartbeat(models.Model):
+    """When a part of the platform last worked: worker (canary), sweep, reset."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+    note = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
+
+    @classmethod
+    def beat(cls, name: str, note: str = "") -> None:
+        """Record a sign of life, now."""
+        cls.objects.update_or_create(
+            name=name, defaults={"at": timezone.now(), "note": note}
+        )
+
+    @classmethod
+    def age(cls, name: str, now: datetime) -> float | None:
+        """Return the seconds since the last sign of life, or None if there was none."""
+        at = cls.objects.filter(name=name).values_list("at", flat=True).first()
+        return None if at is None else (now - at).total_seconds()
+
+
+class Installation(models.Model):
+    """The one row that marks this installation's orders on shared exchanges."""
+
+    mark = models.CharField(max_length=3)
+
+    def __str__(self) -> str:
+        return self.mark
+
+    @classmethod
+    def get(cls) -> "Installation":
+        """Return the row, making it on first use."""
+        mark = "".join(secrets.choice(ALPHABET) for _ in range(3))
+        return cls.objects.get_or_create(pk=1, defaults={"mark": mark})[0]
+
+
+class Market(models.Model):
+    """One market's rules as a worker last read them: pages search and check against these."""
+
+    exchange = models.CharField(max_length=32)
+    mode = models.CharField(max_length=8)
+    symbol = models.CharField(max_length=40)
+    base = models.CharField(max_length=20)
+    quote = models.CharField(max_length=20)
+    is_tradable = models.BooleanField(default=True)
+    amount_step = MoneyField()
+    price_tick = MoneyField()
+    min_amount = MoneyField(default=0)
+    min_notional = MoneyField(default=0)
+    taker_fee = MoneyField(default=0)
+    as_of = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["exchange", "mode", "symbol"], name="market_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} ({self.exchange})"
