@@ -1,0 +1,254 @@
+"""What a person reads about a bot's status: what happened, what the bot does now, what to do.
+
+Everything is translated lazily, so the engine and the API (English) and the pages (the reader's
+language) use the same words.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from bots.lifecycle import FATAL, Duty, Reason, Status, WindDown
+from bots.models import BotState
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as Text
+else:
+    Text = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """`what` happened, what the bot does `now`, and what you can do (`todo`)."""
+
+    what: Text
+    now: Text
+    todo: Text
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.now} {self.todo}".strip()
+
+
+RETRIES = _("The bot tries again by itself and places no order until then.")
+SWITCHED_OFF = _("The bot switched itself off.")
+UNTIL_MIDNIGHT = _("It opens nothing until the trading day ends, then goes on by itself.")
+NOTHING = _("You need not do anything.")
+
+
+def _waits(what: Text, todo: Text = NOTHING) -> Explanation:
+    return Explanation(what=what, now=RETRIES, todo=todo)
+
+
+def _off(what: Text, todo: Text) -> Explanation:
+    return Explanation(what=what, now=SWITCHED_OFF, todo=todo)
+
+
+def _pauses(what: Text) -> Explanation:
+    todo = _("To go on today, change the limit and start the bot.")
+    return Explanation(what=what, now=UNTIL_MIDNIGHT, todo=todo)
+
+
+def _stopped(what: Text) -> Explanation:
+    return Explanation(what=what, now=_("It opens nothing."), todo=_("Start it when you want."))
+
+
+EXPLANATIONS: dict[Reason, Explanation] = {
+    Reason.NETWORK: _waits(
+        _("The exchange could not be reached, or did not answer in time."),
+        _("If it lasts, check this machine's network and the exchange's status page."),
+    ),
+    Reason.MAINTENANCE: _waits(_("The exchange is in maintenance.")),
+    Reason.RATE_LIMIT: _waits(
+        _("The exchange asked us to slow down."),
+        _("If it happens often, let your bots check less often."),
+    ),
+    Reason.BAD_ANSWER: _waits(
+        _("The exchange answered something that cannot be read."),
+        _("If it lasts, a proxy or a block may stand in between: tell the operator."),
+    ),
+    Reason.STALE_DATA: _waits(
+        _("The exchange sends no fresh candles for this market."),
+        _("If it lasts, see whether the market still trades."),
+    ),
+    Reason.BROKEN_DATA: _waits(
+        _("The price data has gaps or impossible values. No price is ever made up."),
+    ),
+    Reason.MARKET_HALTED: _waits(
+        _("The exchange has halted trading in this market."),
+        _("If it stays halted, stop the bot and choose another market."),
+    ),
+    Reason.MARKET_UNKNOWN: _waits(
+        _("The exchange does not list this market (any more)."),
+        _("Check the spelling of the symbol. If it was delisted, stop the bot."),
+    ),
+    Reason.CLOCK: _waits(
+        _("The clock of this machine and that of the exchange disagree."),
+        _("The operator should switch on time synchronisation."),
+    ),
+    Reason.INSUFFICIENT_FUNDS: _waits(
+        _("The account has not enough free funds for the position size."),
+        _("Add funds, or make the position size smaller."),
+    ),
+    Reason.BELOW_MINIMUM: _waits(
+        _("The order would be smaller than this market allows."),
+        _("Make the position size larger. The bot never raises it by itself."),
+    ),
+    Reason.ORDER_REJECTED: _waits(
+        _("The exchange rejected the order: nothing was traded."),
+        _("Read the exchange's own words below and change the settings they name."),
+    ),
+    Reason.ORDER_UNKNOWN: Explanation(
+        what=_("The exchange did not say what became of an order."),
+        now=_("The bot keeps asking and sends no other order until it knows."),
+        todo=_("If it lasts, look the order up at the exchange."),
+    ),
+    Reason.INTERNAL: _waits(
+        _("Something unexpected failed inside the bot."),
+        _("If it lasts, show the details below to the operator."),
+    ),
+    Reason.MAX_DAILY_TRADES: _pauses(_("The bot opened as many positions as you allow in a day.")),
+    Reason.MAX_DAILY_LOSS: _pauses(_("The bot reached the loss that you allow in a day.")),
+    Reason.DAILY_TARGET: _pauses(_("The bot reached your profit target for the day.")),
+    Reason.API_KEY_MISSING: _off(
+        _("The account of this bot has no api key."),
+        _("Add a key for this account, then start the bot."),
+    ),
+    Reason.API_KEY_DECRYPT_FAILED: _off(
+        _("The stored api key cannot be decrypted on this machine."),
+        _("Enter the key again, or let the operator bring back the old FERNET_KEYS."),
+    ),
+    Reason.API_KEY_INVALID: _off(
+        _("The exchange refused the api key."),
+        _("Check at the exchange that the key exists and may be used from this address."),
+    ),
+    Reason.API_KEY_RIGHTS: _off(
+        _("The api key has the wrong rights: it must trade and must not withdraw."),
+        _("Change its rights at the exchange, or make a new key and enter it here."),
+    ),
+    Reason.CLIENT_INIT_FAILED: _off(
+        _("The connection to the exchange could not be set up."),
+        _("Check the exchange and the mode in the bot's settings."),
+    ),
+    Reason.UNKNOWN_STRATEGY: _off(
+        _("The bot's strategy does not exist in this installation."),
+        _("Choose another strategy in the settings, then start the bot."),
+    ),
+    Reason.BAD_SETTINGS: _off(
+        _("The bot's settings are not valid any more."),
+        _("Open the settings, correct the marked fields and start the bot."),
+    ),
+    Reason.OWNER_INACTIVE: _off(
+        _("The owner of this bot is deactivated."),
+        _("The operator can activate the owner again."),
+    ),
+    Reason.LIVE_DISABLED: _off(
+        _("Live trading is switched off in this installation."),
+        _("The operator can allow it with LIVE_TRADING_ENABLED."),
+    ),
+    Reason.RECONCILE: _off(
+        _("The account holds less than this bot's fills say."),
+        _("Find out what moved the coins, then ask the operator to reconcile the bot."),
+    ),
+    Reason.BY_OWNER: _stopped(_("You stopped this bot.")),
+    Reason.BY_OPERATOR: _stopped(_("An operator stopped this bot.")),
+    Reason.HALT: _stopped(_("All bots were halted.")),
+    Reason.DAILY_RESET: Explanation(
+        what=_("The trading day ended: counters are back at zero."),
+        now=_("If the bot was on, its next tick goes on."),
+        todo=NOTHING,
+    ),
+}
+
+
+def explain(reason: str) -> Explanation | None:
+    """Return the explanation of a lifecycle.Reason, or None where there is nothing to explain."""
+    return EXPLANATIONS.get(Reason(reason))
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people, in the active language: "12 s", "3 min", "3 h 12 min"."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return _now("%(n)d s") % {"n": whole}
+    if whole < 3600:
+        return _now("%(n)d min") % {"n": whole // 60}
+    if whole < 86_400:
+        hours, minutes = whole // 3600, whole % 3600 // 60
+        text = _now("%(n)d h") % {"n": hours}
+        return f"{text} {_now('%(n)d min') % {'n': minutes}}" if minutes else text
+    return _now("%(n)d d") % {"n": whole // 86_400}
+
+
+def next_run(state: BotState) -> datetime | None:
+    """Return when the next tick is due, or None where nobody ticks the bot."""
+    if state.duty == Duty.NONE:
+        return None
+    since = state.last_run_at or state.last_updated_at
+    due = since + timedelta(seconds=state.bot.check_interval_seconds)
+    return max(due, state.retry_at) if state.retry_at else due
+
+
+def sentence(state: BotState | None, now: datetime) -> str:
+    """Return one sentence: status, why, and what comes next, in the active language."""
+    if state is None:
+        return _now("Never started")
+    head = _head(state, now)
+    tail = _tail(state, now)
+    return f"{head}; {tail}" if tail else head
+
+
+def _head(state: BotState, now: datetime) -> str:
+    if state.status == Status.PENDING:
+        return _now("Starting - the first tick is on its way")
+    status, reason = Status(state.status).label, Reason(state.reason).label
+    if state.status == Status.WAITING and state.last_ok_at and state.last_ok_at < now:
+        words = {
+            "status": status,
+            "reason": reason,
+            "duration": duration((now - state.last_ok_at).total_seconds()),
+        }
+        return _now("%(status)s - %(reason)s for %(duration)s") % words
+    return f"{status} - {reason}"
+
+
+def _tail(state: BotState, now: datetime) -> str:
+    if state.duty == Duty.EXIT:
+        return winding_down(state)
+    if state.status == Status.PAUSED:
+        ends = timezone.localtime(state.day_ends_at)
+        words = {
+            "time": f"{ends:%H:%M}",
+            "duration": duration((state.day_ends_at - now).total_seconds()),
+        }
+        return _now("resumes at %(time)s, in %(duration)s") % words
+    if state.status == Status.ERROR and state.reason in FATAL:
+        return _now("switched off until you start it")
+    due = next_run(state)
+    if due is None:
+        return ""
+    if state.is_late(now):
+        late = duration((now - due).total_seconds())
+        return _now("late: should have run %(duration)s ago") % {"duration": late}
+    if state.status == Status.STOPPED:
+        return _now("goes on by itself")
+    words = {"duration": duration((due - now).total_seconds())}
+    if state.status in (Status.WAITING, Status.ERROR):
+        return _now("tries again in %(duration)s") % words
+    return _now("looks again in %(duration)s") % words
+
+
+def winding_down(state: BotState) -> str:
+    """Return what a bot under duty exit still does: settling, closing or watching."""
+    if state.has_unsettled_orders:
+        return _now("stopping: an order is not settled yet")
+    if not state.in_position:
+        return _now("stopping: the last tick ends")
+    if state.wind_down == WindDown.CLOSE:
+        return _now("closing the position")
+    if state.wind_down == WindDown.AFTER_EXIT:
+        return _now("watching the position until its next exit")
+    return _now("watching the position")
