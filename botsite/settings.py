@@ -1,7 +1,7 @@
 """Settings: read from the environment, then from `.env`; docs/settings.md names each of them.
 
-Variables that are already in the environment win over `.env`. `ENV_FILE` names another file; when it
-is empty no file is read.
+Variables that are already in the environment win over `.env`. `ENV_FILE` names another file; when
+it is empty no file is read.
 """
 
 import os
@@ -42,7 +42,7 @@ ALLOWED_HOSTS = [
 CSRF_TRUSTED_ORIGINS = env.list(
     "CSRF_TRUSTED_ORIGINS", default=[f"{_site.scheme}://{_site.netloc}"]
 )
-# How many proxies in front of us add to X-Forwarded-For. 0: the header is a visitor's claim, unread.
+# How many proxies in front of us add to X-Forwarded-For. 0: nobody believes that header.
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 
 # -- Django ---------------------------------------------------------------------------------------
@@ -116,6 +116,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
     DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A file: a worker in its own process, and threads, share it with the test.
+    _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     _database["OPTIONS"] = {
         # A transaction that reads first and then writes fails at once under DEFERRED.
         "transaction_mode": "IMMEDIATE",
@@ -232,7 +234,7 @@ FERNET_KEYS = env.list("FERNET_KEYS", default=[])
 FERNET_USE_HKDF = False
 
 # -- Celery ---------------------------------------------------------------------------------------
-# A given REDIS_URL, else the server that runplatform keeps for this DATA_DIR, else Redis's own port.
+# A given REDIS_URL, else the server that runplatform keeps for this DATA_DIR, else the usual port.
 REDIS_URL = env.str("REDIS_URL", default="") or running_url(DATA_DIR) or DEFAULT_URL
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

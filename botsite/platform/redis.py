@@ -54,6 +54,10 @@ class PrivateRedis:
     password: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     @property
+    def _log(self) -> Path:
+        return self.folder / "redis.log"
+
+    @property
     def url(self) -> str:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
@@ -67,8 +71,7 @@ class PrivateRedis:
         path.write_text(
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\n"
             f'dir "{self.folder.resolve()}"\nsave ""\nappendonly no\ndaemonize no\n'
-            "maxmemory-policy noeviction\nlogfile "
-            "\nloglevel warning\n",
+            f"maxmemory-policy noeviction\nlogfile {self._log.name}\n",
             encoding="utf-8",
         )
         return [self.program, str(path)]
@@ -93,7 +96,7 @@ class PrivateRedis:
         end = time.monotonic() + seconds
         while not self.answers():
             if not alive() or time.monotonic() > end:
-                raise NoRedis(f"The Redis server {self.program} did not start.")
+                raise NoRedis(f"{self.program} did not start; {self._log.resolve()} says why.")
             time.sleep(0.02)
 
 
