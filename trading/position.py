@@ -3,11 +3,12 @@
 Buying adds the quote spent (and the fee, unless it was taken from the bought coin, in which case
 fewer units carry the same cost). Selling realises proceeds - exit fee - average cost x amount.
 What an exit leaves below the order's `dust` cannot be sold: the position counts as closed, and
-the rest stays in `amount` with its cost, so that the sum over fills always holds.
+the rest stays in `amount` with its cost, so that the sum over fills always holds. Sums are exact
+whatever the caller's decimal context: Python's default of 28 digits is less than a column holds.
 """
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from trading.market import EXACT, Side, quantize
 
@@ -47,31 +48,35 @@ class Position:
 
     @property
     def entry_price(self) -> Decimal | None:
-        """Average entry price in quote currency, or None when flat."""
+        """Average entry price in quote currency (18 decimals), or None when flat."""
         if not self.is_open or not self.entry_amount:
             return None
-        return self.entry_quote / self.entry_amount
+        return quantize(EXACT.divide(self.entry_quote, self.entry_amount))
 
     def unrealized(self, price: Decimal) -> Decimal:
         """Return the profit, before exit fees, if all units were sold at `price`."""
-        return self.amount * price - self.cost
+        return EXACT.subtract(EXACT.multiply(self.amount, price), self.cost)
 
 
 def apply(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
     """Fold one fill in. Returns the new position and the profit it realised (quote currency)."""
-    if fill.side is Side.BUY:
-        fee = ZERO if fill.fee_base else fill.fee_quote
-        opened = position if position.is_open else replace(
-            position, is_open=True, entry_amount=ZERO, entry_quote=ZERO
-        )
-        return replace(
-            opened,
-            amount=opened.amount + fill.amount - fill.fee_base,
-            cost=opened.cost + fill.quote + fee,
-            entry_amount=opened.entry_amount + fill.amount,
-            entry_quote=opened.entry_quote + fill.quote,
-        ), ZERO
-    return _sell(position, fill)
+    with localcontext(EXACT):
+        if fill.side is Side.BUY:
+            return _buy(position, fill), ZERO
+        return _sell(position, fill)
+
+
+def _buy(position: Position, fill: BookedFill) -> Position:
+    if not position.is_open:
+        position = replace(position, is_open=True, entry_amount=ZERO, entry_quote=ZERO)
+    fee = ZERO if fill.fee_base else fill.fee_quote
+    return replace(
+        position,
+        amount=position.amount + fill.amount - fill.fee_base,
+        cost=position.cost + fill.quote + fee,
+        entry_amount=position.entry_amount + fill.amount,
+        entry_quote=position.entry_quote + fill.quote,
+    )
 
 
 def _sell(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
@@ -81,7 +86,7 @@ def _sell(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
     elif gone >= position.amount:
         cost = position.cost
     else:
-        cost = quantize(EXACT.divide(EXACT.multiply(position.cost, gone), position.amount))
+        cost = quantize(position.cost * gone / position.amount)
     # A fee taken in base is already in `gone`; counting its quote value too would charge it twice.
     realized = fill.quote - (ZERO if fill.fee_base else fill.fee_quote) - cost
     left = position.amount - gone

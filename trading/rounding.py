@@ -16,8 +16,8 @@ def readable(value: Decimal | float, rounding: str = ROUND_HALF_EVEN) -> str:
         value = Decimal(repr(value))
     if not value.is_finite():
         return str(value)
-    precision = max(DIGITS, value.adjusted() + 1)
-    short = Context(prec=precision, rounding=rounding).plus(value).normalize()
+    digits = max(DIGITS, value.adjusted() + 1)
+    short = value.normalize(Context(prec=digits, rounding=rounding))
     return format(short, "f") if short else "0"
 
 
