@@ -1,0 +1,177 @@
+"""The paper exchange: fills at real prices, a balance that adds up, and clear refusals."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.trading.feeds import RULES, SYMBOL, CountedFeed, DictBook
+from trading.exchange import Fault, Rejected, Unreachable, Unusable
+from trading.exchanges.paper import PaperExchange
+from trading.market import OrderRequest, OrderStatus, OrderType, Quote, Side
+from trading.market_data import MarketData
+
+PRICE = Quote(symbol=SYMBOL, bid=Decimal(20_000), ask=Decimal(20_010), last=Decimal(20_005), at=0)
+
+
+def request(side: Side = Side.BUY, amount: str = "0.01", name: str = "bs0010000100000001"):
+    return OrderRequest(
+        client_order_id=name,
+        symbol=SYMBOL,
+        side=side,
+        type=OrderType.MARKET,
+        amount=Decimal(amount),
+        signed_at=0,
+    )
+
+
+@pytest.fixture
+def feed():
+    feed = CountedFeed()
+    feed.override = replace(PRICE, at=feed.now())
+    return feed
+
+
+def paper(feed: CountedFeed, book: DictBook, **settings: Decimal) -> PaperExchange:
+    return PaperExchange(feed, book, MarketData(), **settings)
+
+
+def test_a_buy_fills_at_the_ask_with_slippage_and_fee(feed):
+    book = DictBook(USDT="1000")
+    exchange = paper(feed, book, slippage=Decimal("0.001"), fee_rate=Decimal("0.002"))
+    report = exchange.place(request())
+    price = Decimal("20030.01")  # 20,010 x 1.001
+    assert (report.status, report.filled, report.average) == (
+        OrderStatus.FILLED,
+        Decimal("0.01"),
+        price,
+    )
+    assert report.exchange_order_id == "paper-bs0010000100000001"
+    (fill,) = report.fills
+    assert (fill.trade_id, fill.price) == ("bs0010000100000001-1", price)
+    assert (fill.quote, fill.fee) == (Decimal("200.3001"), Decimal("0.4006002"))
+    assert (fill.fee_currency, fill.at) == ("USDT", feed.now())
+    assert book.holdings == {"BTC": Decimal("0.01"), "USDT": Decimal("799.2992998")}
+
+
+def test_a_sale_fills_at_the_bid_and_the_balance_adds_up_exactly(feed):
+    book = DictBook(USDT="1000")
+    exchange = paper(feed, book)
+    bought = exchange.place(request()).fills[0]
+    sold = exchange.place(request(Side.SELL, name="bs0010000100000002")).fills[0]
+    assert sold.price == Decimal(19_990)
+    assert book.holdings["BTC"] == 0
+    spent = bought.quote + bought.fee
+    assert book.holdings["USDT"] == Decimal(1000) - spent + sold.quote - sold.fee
+    assert set(exchange.balance()) == {"USDT"}
+
+
+def test_the_markets_own_fee_counts_unless_another_is_given(feed):
+    fill = paper(feed, DictBook(USDT="1000")).place(request()).fills[0]
+    assert fill.fee == fill.quote * RULES.taker_fee
+    free = paper(feed, DictBook(USDT="1000"), fee_rate=Decimal(0)).place(request()).fills[0]
+    assert free.fee == 0
+
+
+def test_an_order_sent_twice_is_filled_once(feed):
+    book = DictBook(USDT="1000")
+    exchange = paper(feed, book)
+    first = exchange.place(request())
+    feed.clock.advance(3_600_000)
+    assert exchange.place(request()) == first == exchange.find(request())
+    assert book.holdings["BTC"] == Decimal("0.01")
+
+
+def test_what_was_never_placed_is_not_found_and_that_is_final(feed):
+    exchange = paper(feed, DictBook(USDT="1000"))
+    assert exchange.find(request()) is None
+    assert exchange.fence_ms == 0
+
+
+def test_not_enough_funds_says_need_and_have_and_changes_nothing(feed):
+    book = DictBook(USDT="100")
+    exchange = paper(feed, book)
+    with pytest.raises(Rejected) as caught:
+        exchange.place(request())
+    assert caught.value.fault is Fault.INSUFFICIENT_FUNDS
+    assert "need 200.40031" in caught.value.text
+    assert "have 100 USDT" in caught.value.text
+    with pytest.raises(Rejected, match="have 0 BTC"):
+        exchange.place(request(Side.SELL))
+    assert (book.holdings, book.reports) == ({"USDT": Decimal(100)}, {})
+
+
+@pytest.mark.parametrize(
+    ("amount", "fault", "text"),
+    [
+        ("0.00049", Fault.BELOW_MINIMUM, "need 10, have 9.8049 USDT"),
+        ("0.000009", Fault.BELOW_MINIMUM, "need 0.00001, have 0.000009 BTC"),
+        ("0", Fault.BELOW_MINIMUM, "rounds to zero"),
+        ("-1", Fault.BELOW_MINIMUM, "rounds to zero"),
+        ("NaN", Fault.BELOW_MINIMUM, "rounds to zero"),
+        ("0.010001", Fault.ORDER_REJECTED, "not a multiple"),
+        ("9001", Fault.ORDER_REJECTED, "at most 9000 BTC"),
+    ],
+)
+def test_what_the_market_does_not_take_is_rejected(feed, amount, fault, text):
+    book = DictBook(USDT="1000000000")
+    with pytest.raises(Rejected, match=text) as caught:
+        paper(feed, book).place(request(amount=amount))
+    assert caught.value.fault is fault
+    assert not book.reports
+
+
+def test_a_halted_market_takes_no_order():
+    feed = CountedFeed()
+    feed.inner._rules = replace(RULES, active=False)
+    with pytest.raises(Rejected) as caught:
+        paper(feed, DictBook(USDT="1000")).place(request())
+    assert caught.value.fault is Fault.MARKET_HALTED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable(Fault.NETWORK, "read timed out"),
+        Unusable(Fault.MARKET_UNKNOWN, "delisted"),
+        Unreachable(Fault.RATE_LIMIT, "429", retry_after=30),
+    ],
+)
+def test_without_market_data_nothing_is_sent(feed, error):
+    book = DictBook(USDT="1000")
+    feed.error = error
+    with pytest.raises(Unreachable) as caught:
+        paper(feed, book).place(request())
+    assert (caught.value.fault, caught.value.sent) == (error.fault, False)
+    assert caught.value.retry_after == error.retry_after
+    assert not book.reports
+
+
+def test_no_order_is_filled_at_a_price_that_cannot_be(feed):
+    feed.override = replace(PRICE, bid=Decimal("NaN"), at=feed.now())
+    book = DictBook(USDT="1000")
+    with pytest.raises(Unreachable) as caught:
+        paper(feed, book).place(request())
+    assert (caught.value.fault, caught.value.sent) == (Fault.BROKEN_DATA, False)
+    assert not book.reports
+
+
+def test_limit_orders_and_cancellation_are_refused_clearly(feed):
+    exchange = paper(feed, DictBook(USDT="1000"))
+    limit = replace(request(), type=OrderType.LIMIT, price=Decimal(1))
+    with pytest.raises(Rejected, match="market orders only"):
+        exchange.place(limit)
+    with pytest.raises(Rejected, match="no open order"):
+        exchange.cancel(request())
+
+
+def test_paper_shares_the_feeds_market_data(feed):
+    exchange = paper(feed, DictBook())
+    assert (exchange.name, exchange.key) == (feed.name, feed.key)
+    assert exchange.now() == feed.now()
+    assert exchange.symbols() == {SYMBOL: RULES}
+    assert exchange.rules(SYMBOL) == RULES
+    assert exchange.quote(SYMBOL) == feed.override
+    assert len(exchange.candles(SYMBOL, "1m", 5)) == 5
+    rights = exchange.rights()
+    assert (rights.may_trade, rights.may_withdraw) == (True, False)
