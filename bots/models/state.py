@@ -1,5 +1,6 @@
 """BotState: where a bot stands, written by one function; StateEvent: each change, for ever."""
 
+from copy import copy
 from datetime import datetime
 from typing import Any, Self
 
@@ -167,14 +168,17 @@ class BotState(models.Model):
         """Write this row if it still is as `guard` says; the row count is the verdict.
 
         `move` must be legal from the status that was read, which joins the guard. Raises Outpaced
-        when the row moved on. Returns a fresh copy of the row.
+        when the row moved on. Returns the row as it now is; `changes` are plain values.
         """
         if move is not None:
             changes["status"] = lifecycle.target(self.status, move)
             guard = {"status": self.status, **guard}
         if not BotState.objects.filter(pk=self.pk, **guard).update(**changes):
             raise Outpaced(f"bot {self.pk} is no longer {self.status}")
-        return type(self).objects.select_related("bot").get(pk=self.pk)
+        new = copy(self)
+        for name, value in {**changes, "version": self.version + 1}.items():
+            setattr(new, name, value)
+        return new
 
 
 class StateEvent(models.Model):

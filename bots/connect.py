@@ -1,0 +1,91 @@
+"""An account becomes an exchange. The only place where a key is decrypted."""
+
+from decimal import Decimal
+
+from django.conf import settings
+
+from bots.lifecycle import Mode, PositionType
+from bots.models import Account, ApiKey, BotConfig
+from bots.models.bot import SIMULATED
+from bots.models.fields import Undecryptable
+from bots.paper_book import PaperBook
+from bots.world import World
+from trading.exchange import Exchange, Fault, Refused
+from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFeed, Credentials, shared_feed
+from trading.exchanges.paper import PaperExchange
+from trading.exchanges.simulated import SimulatedFeed
+from trading.market_data import SharedFeed
+
+HUNDRED = Decimal(100)
+
+
+def exchange_of(bot: BotConfig, world: World) -> Exchange:
+    """Return the bot's exchange: paper on any feed, else the real account.
+
+    Raises Refused when that cannot work: key missing, undecryptable, client not to be made.
+    """
+    account = bot.account
+    if account is None:
+        raise Refused(Fault.KEY_MISSING, f"bot {bot.pk} has no account")
+    if bot.mode == Mode.PAPER:
+        return PaperExchange(
+            world.feed or feed_of(bot.exchange, bot.mode, world),
+            PaperBook(account, quote=quote_of(bot.symbol), capital=bot.initial_capital),
+            world.data,
+            fee_rate=settings.PAPER_FEE_PERC / HUNDRED,
+            slippage=settings.PAPER_SLIPPAGE_PERC / HUNDRED,
+        )
+    return account_exchange(account)
+
+
+def quote_of(symbol: str) -> str:
+    """Return the quote currency of `BTC/USDT` (or `BTC/USDT:USDT`)."""
+    return symbol.partition("/")[2].partition(":")[0]
+
+
+def feed_of(exchange: str, mode: str, world: World) -> SharedFeed:
+    """Return the public market data of an exchange."""
+    if exchange == SIMULATED:
+        return SimulatedFeed(settings.MARKET_SEED, world.now_ms)
+    return _ccxt_feed(exchange, mode)
+
+
+def account_exchange(account: Account) -> CcxtExchange:
+    """Return a testnet or live account, opened with its key."""
+    # The key first: without a usable one not even the network is asked.
+    credentials = _credentials(account)
+    return CcxtExchange(
+        _ccxt_feed(account.exchange, account.mode),
+        credentials,
+        recv_window_ms=settings.RECV_WINDOW_MS,
+        fence_s=settings.ORDER_FENCE_SECONDS,
+    )
+
+
+def _ccxt_feed(exchange: str, mode: str) -> CcxtFeed:
+    return shared_feed(
+        exchange,
+        mode="testnet" if mode == Mode.TESTNET else "live",
+        market_type=PositionType.SPOT,
+        api_base=settings.EXCHANGE_API_BASE.get(exchange),
+        timeout_s=settings.HTTP_TIMEOUT_SECONDS,
+        markets_ttl_s=settings.MARKETS_TTL_SECONDS,
+    )
+
+
+def _credentials(account: Account) -> Credentials:
+    # Read anew each time: a replaced or deleted key counts from the next tick on.
+    key = (
+        ApiKey.objects.filter(account=account)
+        .defer(None)
+        .only("api_key", "secret_key", "passphrase", "check_fault", "check_message")
+        .first()
+    )
+    if key is None:
+        raise Refused(Fault.KEY_MISSING, "the account has no api key")
+    if key.check_fault == Fault.KEY_RIGHTS:
+        raise Refused(Fault.KEY_RIGHTS, key.check_message)
+    secrets = (key.api_key, key.secret_key, key.passphrase)
+    if any(isinstance(secret, Undecryptable) for secret in secrets):
+        raise Refused(Fault.KEY_UNDECRYPTABLE, "no key in FERNET_KEYS opens the stored api key")
+    return Credentials(api_key=secrets[0], secret=secrets[1], passphrase=secrets[2])

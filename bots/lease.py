@@ -1,0 +1,246 @@
+"""One tick at a time: a lease on the state row, fenced, and given back with what the tick found.
+
+No transaction stays open over the network. Every write of a tick carries its fence, so a tick
+that was frozen past its lease can change nothing any more.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from bots import schedule
+from bots.control import record
+from bots.lifecycle import Duty, Move, Reason, WindDown
+from bots.models import BotConfig, BotState, Decision, Order
+from bots.world import World
+from trading.risk import Levels
+
+
+class LeaseLost(Exception):
+    """Another tick took over: this one must leave everything as it is."""
+
+
+@dataclass(kw_only=True)
+class Held:
+    """A bot that this tick holds: its settings and state as they were when it was claimed."""
+
+    bot: BotConfig
+    state: BotState
+    world: World
+    started: datetime
+    deadline: float  # time.monotonic()
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until this tick must be over."""
+        return self.deadline - time.monotonic()
+
+    @property
+    def mine(self) -> dict[str, Any]:
+        """The filter that every write of this tick carries."""
+        return {"pk": self.bot.pk, "fence": self.state.fence}
+
+    def locked(self) -> BotState:
+        """Return the row as it is now, locked until the open transaction ends; LeaseLost if gone.
+
+        SQLite needs no row lock: its IMMEDIATE transaction is alone already.
+        """
+        fresh = BotState.objects.select_for_update(of=("self",)).filter(**self.mine).first()
+        if fresh is None:
+            raise LeaseLost(f"bot {self.bot.pk}: fence {self.state.fence} has passed")
+        return fresh
+
+    def refresh(self) -> None:
+        """Read the row again, after this tick itself wrote it. The claimed epoch stays."""
+        epoch, fresh = self.state.run_epoch, BotState.objects.filter(**self.mine).first()
+        if fresh is None:
+            raise LeaseLost(f"bot {self.bot.pk}: fence {self.state.fence} has passed")
+        fresh.run_epoch = epoch
+        self.state = fresh
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a tick found: the move it asks for, and the decision row that says why."""
+
+    move: Move | None
+    reason: Reason | None
+    action: str
+    gate: str
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    message: str = ""
+    order: Order | None = None
+    retry_after: float | None = None
+    levels: Levels | None = None
+    price: Any = None
+
+
+def claim(bot_id: int, world: World) -> Held | None:
+    """Take the bot for one tick, or return None: no duty, or another tick has it."""
+    for _ in range(5):
+        bot = (
+            BotConfig.objects.select_related("state", "owner", "account")
+            .filter(pk=bot_id, state__isnull=False)
+            .exclude(state__duty=Duty.NONE)
+            .first()
+        )
+        if bot is None:
+            return None
+        state = bot.state
+        now = world.clock()
+        free = Q(lease_until=None) | Q(lease_until__lt=Now())
+        # The version makes what was read exact: a stop in between fails the claim, not the stop.
+        won = BotState.objects.filter(free, pk=bot_id, version=state.version).update(
+            fence=state.fence + 1,
+            lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
+            tick_started_at=now,
+            last_run_at=now,
+        )
+        if won:
+            return _held(bot, state, world, now)
+        if not BotState.objects.filter(free, pk=bot_id).exists():
+            return None
+    return None
+
+
+def _held(bot: BotConfig, state: BotState, world: World, now: datetime) -> Held:
+    interrupted = state.tick_started_at
+    state.fence += 1
+    state.version += 1
+    state.last_run_at = now
+    held = Held(
+        bot=bot,
+        state=state,
+        world=world,
+        started=now,
+        deadline=time.monotonic() + settings.TICK_DEADLINE_SECONDS,
+    )
+    if interrupted is not None:
+        gone = Outcome(move=None, reason=None, action=Decision.Action.INTERRUPTED, gate="killed")
+        state.decision_id = _write_decision(held, gone, fence=state.fence - 1, at=interrupted).pk
+    return held
+
+
+def release(held: Held, outcome: Outcome) -> Decision | None:
+    """End the tick: decision row, status (unless the owner or the day moved on), lease given back.
+
+    Returns the decision row, or None when the lease was lost.
+    """
+    try:
+        with transaction.atomic():
+            return _release(held, outcome)
+    except LeaseLost:
+        return None
+
+
+def _release(held: Held, outcome: Outcome) -> Decision:
+    now_row = held.locked()
+    decision = _write_decision(held, outcome, fence=held.state.fence, at=held.started)
+    changes: dict[str, Any] = {
+        "lease_until": None,
+        "tick_started_at": None,
+        "decision_id": decision.pk,
+    }
+    if outcome.price is not None:
+        changes |= {"last_price": outcome.price, "last_price_at": held.started}
+    if outcome.levels is not None and now_row.in_position:
+        changes |= level_columns(outcome.levels)
+    same = (
+        now_row.run_epoch == held.state.run_epoch
+        and now_row.counter_day == held.state.counter_day
+    )
+    move = outcome.move if same and now_row.duty == Duty.TRADE else None
+    if move is not None:
+        changes |= _verdict(held, now_row, outcome)
+    elif outcome.message:
+        changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
+    settled = now_row.duty == Duty.EXIT and not owes(now_row)
+    if settled:
+        move, changes["duty"] = Move.SETTLE, Duty.NONE
+    new = now_row.change(move, guard=held.mine, **changes)
+    if move is not None and _is_news(now_row, new):
+        record(now_row, new, move, by=None, via="tick", why=outcome.message)
+    if new.duty != now_row.duty:
+        if new.duty == Duty.EXIT or new.duty == Duty.NONE:
+            BotConfig.objects.filter(pk=new.pk).update(is_active=False)
+        interval = None if new.duty == Duty.NONE else held.bot.check_interval_seconds
+        schedule.sync(new.pk, interval)
+    return decision
+
+
+def owes(state: BotState) -> bool:
+    """Whether a bot that does not trade any more still has something to be done."""
+    return state.has_unsettled_orders or (
+        state.in_position and state.wind_down != WindDown.LEAVE
+    )
+
+
+def _is_news(old: BotState, new: BotState) -> bool:
+    return (old.status, old.reason, old.duty) != (new.status, new.reason, new.duty)
+
+
+def _verdict(held: Held, row: BotState, outcome: Outcome) -> dict[str, Any]:
+    """The columns that say how the tick went, for a bot under duty trade."""
+    changes: dict[str, Any] = {"reason": outcome.reason}
+    if outcome.move == Move.RUN:
+        changes |= {"failures": 0, "last_ok_at": held.started, "retry_at": None}
+        changes |= {"last_error_message": ""}
+    elif outcome.move in (Move.WAIT, Move.FAIL, Move.SWITCH_OFF):
+        changes |= {"failures": row.failures + 1, "last_error_at": held.started}
+        changes |= {"last_error_message": outcome.message, "retry_at": None}
+        if outcome.retry_after is not None:
+            changes["retry_at"] = held.started + timedelta(seconds=outcome.retry_after)
+    if outcome.move == Move.SWITCH_OFF:
+        # Entries are over; a position is watched on as far as the account still lets us.
+        changes |= {"wind_down": WindDown.AFTER_EXIT}
+        owed = row.has_unsettled_orders or row.in_position
+        changes |= {"duty": Duty.EXIT if owed else Duty.NONE, "run_epoch": row.run_epoch + 1}
+    elif outcome.move == Move.PAUSE:
+        changes |= {"duty": Duty.EXIT if row.has_unsettled_orders else Duty.NONE}
+        changes |= {"last_ok_at": held.started, "failures": 0, "run_epoch": row.run_epoch + 1}
+    return changes
+
+
+def level_columns(levels: Levels) -> dict[str, Any]:
+    """Return risk levels under the names of BotState's columns."""
+    return {
+        "stop_loss_price": levels.stop,
+        "take_profit_price": levels.target,
+        "trailing_stop_price": levels.trailing,
+        "max_price_since_entry": levels.max_price,
+    }
+
+
+def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -> Decision:
+    """Write why; a tick that says the same as the one before raises that row's count."""
+    if outcome.order is None:
+        same = Decision.objects.filter(
+            pk=held.state.decision_id,
+            action=outcome.action,
+            gate=outcome.gate,
+            message=outcome.message,
+            order=None,
+        )
+        repeated = same.update(
+            count=F("count") + 1, last_at=at, numbers=dict(outcome.numbers), fence=fence
+        )
+        if repeated:
+            return same.get()
+    return Decision.objects.create(
+        bot=held.bot,
+        action=outcome.action,
+        gate=outcome.gate,
+        numbers=dict(outcome.numbers),
+        message=outcome.message,
+        order=outcome.order,
+        first_at=at,
+        last_at=at,
+        fence=fence,
+    )

@@ -1,0 +1,135 @@
+"""From what a tick met to where its bot stands: decisions and failures become outcomes."""
+
+import logging
+
+from django.utils import translation
+
+from bots.lease import Held, Outcome
+from bots.lifecycle import FATAL, Move, Reason, reason_of
+from bots.messages import explain
+from bots.models import Decision as DecisionRow
+from bots.models import Order
+from trading.exchange import ExchangeError
+from trading.execution import Decision
+
+log = logging.getLogger(__name__)
+
+#: Bad ticks in a row after which a bot that once worked shows error instead of waiting.
+PATIENCE = 3
+#: Gates that hold a bot up though nothing failed: the owner has something to know.
+HELD_UP = {
+    "market_halted": Reason.MARKET_HALTED,
+    "below_minimum": Reason.BELOW_MINIMUM,
+    "too_large": Reason.ORDER_REJECTED,
+    "insufficient_funds": Reason.INSUFFICIENT_FUNDS,
+}
+
+
+def message_for(reason: Reason, detail: str = "") -> str:
+    """Return what happened and what to do, in English, with the raw (scrubbed) detail."""
+    with translation.override("en"):
+        text = str(explain(reason))
+    return f"{text} [{detail}]" if detail else text
+
+
+def of_decision(held: Held, decision: Decision) -> Outcome:
+    """The outcome of a tick that sent no order."""
+    reason = Reason.IN_POSITION if held.state.in_position else Reason.NO_SIGNAL
+    move, message = Move.RUN, ""
+    if decision.action == "blocked" and decision.gate in HELD_UP:
+        move, reason = Move.WAIT, HELD_UP[decision.gate]
+        message = message_for(reason, _detail(decision))
+    elif decision.pause and not held.state.in_position:
+        move, reason = Move.PAUSE, Reason(decision.pause)
+    return Outcome(
+        move=move,
+        reason=reason,
+        action=decision.action,
+        gate=decision.gate,
+        numbers=decision.numbers,
+        message=message,
+        levels=decision.levels if held.state.in_position else None,
+    )
+
+
+def of_order(held: Held, decision: Decision, order: Order) -> Outcome:
+    """The outcome of a tick whose order was answered; `held.state` has its fills already."""
+    unsettled = held.state.has_unsettled_orders
+    entered = decision.action == "enter"
+    reason = Reason.ENTERED if entered else Reason.EXITED
+    message = ""
+    if unsettled:
+        reason = Reason.ORDER_UNKNOWN
+        message = message_for(reason, f"{order.client_order_id}: {order.message or order.status}")
+    return Outcome(
+        move=Move.WAIT if unsettled else Move.RUN,
+        reason=reason,
+        action=decision.action,
+        gate=decision.gate,
+        numbers=decision.numbers,
+        message=message,
+        order=order,
+        # After an entry the levels are those of the fill, written with it.
+        levels=None if entered else decision.levels,
+    )
+
+
+def unsettled(held: Held) -> Outcome:
+    """An order's end is not known yet: nothing else is decided until the exchange tells."""
+    return Outcome(
+        move=Move.WAIT,
+        reason=Reason.ORDER_UNKNOWN,
+        action=DecisionRow.Action.BLOCKED,
+        gate="order_unknown",
+        message=message_for(Reason.ORDER_UNKNOWN),
+    )
+
+
+def failed(
+    held: Held, error: ExchangeError, *, gate: str = "", order: Order | None = None
+) -> Outcome:
+    """The outcome of a tick that an exchange error ended."""
+    return of_reason(
+        held,
+        reason_of(error.fault),
+        error.text,
+        gate=gate or error.fault.value,
+        order=order,
+        retry_after=error.retry_after,
+    )
+
+
+def of_reason(
+    held: Held,
+    reason: Reason,
+    detail: str,
+    *,
+    gate: str = "",
+    order: Order | None = None,
+    retry_after: float | None = None,
+) -> Outcome:
+    """Judge a failure: fatal switches off; transient waits, or is an error before it ever worked.
+
+    From the third bad tick in a row a waiting bot shows error; it goes on trying all the same.
+    """
+    if reason in FATAL:
+        move = Move.SWITCH_OFF
+    elif held.state.last_ok_at is None or held.state.failures + 1 >= PATIENCE:
+        move = Move.FAIL
+    else:
+        move = Move.WAIT
+    return Outcome(
+        move=move,
+        reason=reason,
+        action=DecisionRow.Action.FAILED,
+        gate=gate or reason.value,
+        message=message_for(reason, detail),
+        order=order,
+        retry_after=retry_after,
+    )
+
+
+def _detail(decision: Decision) -> str:
+    return ", ".join(f"{name} {value}" for name, value in decision.numbers.items())
+
+

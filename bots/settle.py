@@ -1,0 +1,43 @@
+"""Orders whose end is not known yet: asked for again until the exchange itself decides."""
+
+from bots import ledger
+from bots.lease import Held
+from bots.models import Order
+from trading.exchange import Exchange
+from trading.market import OrderStatus, Rules
+
+
+def settle(held: Held, exchange: Exchange, rules: Rules) -> bool:
+    """Ask the exchange about every unsettled order of the bot. Returns whether all are settled.
+
+    Nothing is ever sent again. Raises ExchangeError when the exchange cannot be asked.
+    """
+    if not held.state.has_unsettled_orders:
+        return True
+    for order in Order.objects.filter(bot=held.bot, is_settled=False).order_by("pk"):
+        _settle_one(held, order, exchange, rules)
+    return not held.state.has_unsettled_orders
+
+
+def _settle_one(held: Held, order: Order, exchange: Exchange, rules: Rules) -> None:
+    report = exchange.find(order.request, order.exchange_order_id or "")
+    if report is not None:
+        ledger.apply(held, order, report, rules, exchange)
+        return
+    if order.exchange_order_id:
+        # It was there once, so absence now proves nothing.
+        return
+    if order.status == OrderStatus.SENT:
+        ledger.mark_unknown(held, order, "the tick that sent it never heard an answer")
+    if is_past_fence(order, exchange):
+        needed = 2 if exchange.fence_ms else 1
+        if ledger.count_not_found(held, order) >= needed:
+            text = "the exchange never took it"
+            ledger.close(held, order, OrderStatus.ABANDONED, text)
+
+
+def is_past_fence(order: Order, exchange: Exchange) -> bool:
+    """Whether the exchange can no longer accept the order as it was signed."""
+    if exchange.fence_ms is None:
+        return False
+    return exchange.now() > order.request.signed_at + exchange.fence_ms

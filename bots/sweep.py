@@ -1,0 +1,75 @@
+"""What has to happen though every message was lost: each minute, from rows alone."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from bots import reset, schedule
+from bots.lifecycle import Duty, Mode
+from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat
+
+
+def sweep() -> dict[str, int]:
+    """Roll days over, repair the schedule, and queue ticks, key checks and balances that are due.
+
+    Returns how many of each were found.
+    """
+    now = timezone.now()
+    rolled = reset.roll_over(now)
+    repaired = sum(schedule.repair(intervals()))
+    late = late_bots()
+    for bot_id in late:
+        schedule.send(schedule.RUN_BOT, bot_id)
+    checks = _queue_key_checks()
+    balances = _queue_balances()
+    Heartbeat.beat("sweep", f"{len(rolled)} rolled over, {len(late)} late")
+    return {
+        "rolled_over": len(rolled),
+        "repaired": repaired,
+        "late": len(late),
+        "key_checks": checks,
+        "balances": balances,
+    }
+
+
+def intervals() -> dict[int, int]:
+    """Return the bots with duty and how often each wants its tick (seconds)."""
+    rows = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT])
+    return dict(rows.values_list("pk", "check_interval_seconds"))
+
+
+def late_bots() -> list[int]:
+    """Return bots with duty that missed three intervals, or that wait for an order's outcome."""
+    now = timezone.now()
+    soonest = now - timedelta(seconds=3 * settings.MIN_CHECK_INTERVAL_SECONDS)
+    rows = BotState.objects.exclude(duty=Duty.NONE).filter(
+        Q(has_unsettled_orders=True) | Q(last_run_at=None) | Q(last_run_at__lt=soonest)
+    )
+    return [
+        state.pk
+        for state in rows.select_related("bot")
+        if state.has_unsettled_orders or state.is_late(now)
+    ]
+
+
+def _queue_key_checks() -> int:
+    old = timezone.now() - timedelta(hours=settings.KEY_CHECK_HOURS)
+    keys = ApiKey.objects.filter(Q(checked_at=None) | Q(checked_at__lt=old))
+    for pk in keys.values_list("pk", flat=True):
+        schedule.send("bots.tasks.check_key", pk)
+    return len(keys)
+
+
+def _queue_balances() -> int:
+    old = timezone.now() - timedelta(seconds=60)
+    accounts = (
+        Account.objects.exclude(mode=Mode.PAPER)
+        .filter(bots__is_active=True, key__isnull=False)
+        .filter(Q(balance=None) | Q(balance__as_of__lt=old))
+        .distinct()
+    )
+    for pk in accounts.values_list("pk", flat=True):
+        schedule.send("bots.tasks.refresh_balance", pk)
+    return len(accounts)

@@ -1,0 +1,57 @@
+"""Celery's doors: an id in, one call. Rows say what is due; a message is only a nudge.
+
+Ticks are acknowledged before they run and never retried: a second run could send a second order.
+"""
+
+from datetime import timedelta
+
+from celery import shared_task
+from celery.signals import worker_init
+
+from bots import accounts, reset, tick
+from bots import sweep as sweeping
+from bots.models import Heartbeat
+from trading.exchange import ExchangeError
+from trading.exchanges import ccxt_exchange
+
+
+@worker_init.connect
+def _preload(**_: object) -> None:
+    """Import ccxt once in the parent: its children share the memory."""
+    ccxt_exchange.preload()
+
+
+@shared_task
+def run_bot(bot_id: int) -> None:
+    tick.run(bot_id)
+
+
+@shared_task
+def daily_reset() -> None:
+    reset.daily_reset()
+
+
+@shared_task
+def sweep() -> None:
+    sweeping.sweep()
+
+
+@shared_task
+def canary() -> None:
+    """Prove that a worker takes messages: the row's age is the platform's health."""
+    Heartbeat.beat("worker")
+
+
+@shared_task
+def check_key(key_id: int) -> None:
+    accounts.check_key(key_id)
+
+
+@shared_task
+def refresh_balance(account_id: int) -> None:
+    accounts.refresh_balance(account_id)
+
+
+@shared_task(throws=(ExchangeError,))
+def refresh_markets(exchange: str, mode: str) -> None:
+    accounts.refresh_markets(exchange, mode, max_age=timedelta(hours=1))
