@@ -1,0 +1,199 @@
+"""The control plane: `POST /_control/<name>` with a JSON object of arguments, a JSON value back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tests.testexchange.app import App
+from tests.testexchange.errors import ApiError
+from tests.testexchange.fees import FeeSchedule
+from tests.testexchange.markets import Market
+from tests.testexchange.messages import Request, Response
+from tests.testexchange.money import ZERO, number
+
+PREFIX = "_control/"
+
+
+class Control:
+    """Each public method is a command; wrong arguments give status 400 with the reason."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._exchange = app.exchange
+
+    def handle(self, request: Request) -> Response:
+        name = request.path.removeprefix(PREFIX)
+        command: Callable[..., Any] | None = getattr(self, name, None)
+        if name.startswith("_") or name == "handle" or command is None:
+            return Response.json({"error": f"unknown command {name!r}"}, 404)
+        try:
+            arguments = json.loads(request.body or "{}")
+            with self._exchange.lock:
+                self._exchange.settle()
+                result = command(**arguments)
+                self._exchange.settle()
+        except (ApiError, InvalidOperation, KeyError, TypeError, ValueError) as error:
+            return Response.json({"error": f"{type(error).__name__}: {error}"}, 400)
+        return Response.json(result)
+
+    def _market(self, symbol: str) -> Market:
+        return self._exchange.markets[symbol]
+
+    # Time
+
+    def now(self) -> int:
+        return self._exchange.clock.now()
+
+    def set_time(self, now_ms: int, running: bool = False, auth: str | None = None) -> int:
+        self._exchange.clock.set(now_ms, running=running)
+        if auth is not None:
+            self._exchange.clock.set_auth(auth)
+        return self.now()
+
+    def advance(self, ms: int) -> int:
+        self._exchange.clock.advance(ms)
+        return self.now()
+
+    def real_time(self) -> int:
+        self._exchange.clock.set_real()
+        return self.now()
+
+    def set_skew(self, ms: int) -> None:
+        self._exchange.clock.skew_ms = ms
+
+    # Markets
+
+    def price(self, symbol: str) -> str:
+        return number(self._market(symbol).price(self.now()))
+
+    def set_price(self, symbol: str, price: str) -> None:
+        self._market(symbol).spec.check_price(Decimal(price))
+        self._market(symbol).explicit_price = Decimal(price)
+
+    def clear_price(self, symbol: str) -> None:
+        self._market(symbol).explicit_price = None
+
+    def set_spread(self, fraction: str) -> None:
+        for market in self._exchange.markets.values():
+            market.spread = Decimal(fraction)
+
+    def set_status(self, symbol: str, status: str) -> None:
+        self._market(symbol).status = status
+
+    def set_delisted(self, symbol: str, delisted: bool) -> None:
+        self._market(symbol).delisted = delisted
+
+    def set_fill_plan(self, symbol: str, parts: list[Mapping[str, str]], times: int = 1) -> None:
+        """See engine.py; no parts: the next orders get no fill at once."""
+        plan = [
+            {"part": Decimal(entry["part"]), "slip": Decimal(entry.get("slip", "0"))}
+            for entry in parts
+        ]
+        if sum(entry["part"] for entry in plan) > 1:
+            raise ValueError("the parts of a fill plan are more than the whole")
+        self._market(symbol).fill_plans = [plan] * times
+
+    def fill_order(self, client_id: str, quantity: str, price: str | None = None) -> dict[str, Any]:
+        """One fill of an open order, as maker, at its own price unless another is given."""
+        engine = self._exchange.engine
+        order = next((o for o in engine.open.values() if o.client_id == client_id), None)
+        if order is None:
+            raise ValueError(f"no open order {client_id!r}")
+        size = Decimal(quantity)
+        if not 0 < size <= order.remaining:
+            raise ValueError(f"{size} is not within the remaining {order.remaining}")
+        at = order.price if price is None else Decimal(price)
+        if (at > order.price) if order.side == "BUY" else (at < order.price):
+            raise ValueError(f"{at} is beyond the order's limit {order.price}")
+        return engine.fill(order, (at, size), self.now(), maker=True).body()
+
+    def set_fee(self, **changes: str) -> None:
+        fee = self._exchange.fee
+        names = ("maker", "taker", "mode", "bnb_price")
+        unknown = set(changes) - set(names)
+        if unknown:
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+        config = {name: getattr(fee, name) for name in names} | changes
+        self._exchange.fee = FeeSchedule.from_config(config)
+
+    # Accounts
+
+    def add_account(self, name: str, **details: Any) -> None:
+        self._exchange.accounts.add(name, now_ms=self.now(), **details)
+
+    def set_balance(self, account: str, asset: str, free: str) -> None:
+        if Decimal(free) < 0:
+            raise ValueError("a balance cannot be negative")
+        self._exchange.accounts.by_name[account].set_free(asset, Decimal(free))
+
+    def balances(self, account: str) -> dict[str, dict[str, str]]:
+        return self._exchange.accounts.by_name[account].dump()
+
+    def set_revoked(self, api_key: str, revoked: bool) -> None:
+        self._exchange.accounts.keys[api_key].revoked = revoked
+
+    def set_permissions(self, api_key: str, **permissions: bool) -> None:
+        self._exchange.accounts.permit(api_key, permissions)
+
+    # Faults
+
+    def add_fault(self, action: str, details: Mapping[str, Any], **match: Any) -> int:
+        return self._app.faults.add(action, now_ms=self.now(), details=details, **match)
+
+    def remove_fault(self, fault_id: int) -> None:
+        rules = self._app.faults.rules
+        self._app.faults.rules = [rule for rule in rules if rule.id != fault_id]
+
+    def clear_faults(self) -> None:
+        self._app.faults.rules.clear()
+
+    def faults(self) -> list[dict[str, Any]]:
+        return self._app.faults.dump()
+
+    def refuse(self, on: bool) -> None:
+        self._app.refuses = on
+
+    # What really happened
+
+    def orders(self, account: str | None = None) -> list[dict[str, Any]]:
+        return [
+            order.body() | {"account": order.account.name, "api_key": order.api_key}
+            for order in self._exchange.engine.orders.values()
+            if account in (None, order.account.name)
+        ]
+
+    def trades(self, account: str | None = None) -> list[dict[str, Any]]:
+        return [
+            trade.body()
+            | {"account": trade.order.account.name, "clientOrderId": trade.order.client_id}
+            for trade in self._exchange.engine.trades
+            if account in (None, trade.order.account.name)
+        ]
+
+    def requests(self, since: int = 0) -> list[dict[str, Any]]:
+        return [entry for entry in self._app.log if entry["seq"] > since]
+
+    def reset_log(self) -> None:
+        self._app.log.clear()
+
+    def truth(self) -> dict[str, Any]:
+        accounts = self._exchange.accounts.by_name
+        house = {asset: number(v) for asset, v in sorted(self._exchange.engine.house.items())}
+        return {
+            "now_ms": self.now(),
+            "orders": self.orders(),
+            "trades": self.trades(),
+            "balances": {name: account.dump() for name, account in accounts.items()},
+            "deposits": {
+                name: {
+                    asset: number(v) for asset, v in sorted(account.deposits.items()) if v != ZERO
+                }
+                for name, account in accounts.items()
+            },
+            "house": house,
+            "weights": {str(minute): used for minute, used in sorted(self._app.weights.items())},
+            "requests": self.requests(),
+        }

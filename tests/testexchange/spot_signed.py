@@ -1,0 +1,150 @@
+"""The signed spot endpoints: account, orders, trades, rights of the key."""
+
+from __future__ import annotations
+
+from tests.testexchange.errors import ApiError
+from tests.testexchange.exchange import Exchange
+from tests.testexchange.messages import Request, Response
+from tests.testexchange.money import ZERO, number
+from tests.testexchange.orders import Order
+
+
+def account(exchange: Exchange, request: Request) -> Response:
+    exchange.settle()
+    key = request.signer
+    fee, wallet = exchange.fee, key.account.dump()
+    if request.params.get("omitZeroBalances") == "true":
+        zero = {"free": number(ZERO), "locked": number(ZERO)}
+        wallet = {asset: balance for asset, balance in wallet.items() if balance != zero}
+    return Response.json(
+        {
+            "makerCommission": int(fee.maker * 10000),
+            "takerCommission": int(fee.taker * 10000),
+            "buyerCommission": 0,
+            "sellerCommission": 0,
+            "commissionRates": {
+                "maker": number(fee.maker),
+                "taker": number(fee.taker),
+                "buyer": number(ZERO),
+                "seller": number(ZERO),
+            },
+            "canTrade": key.permissions["canTrade"],
+            "canWithdraw": key.permissions["enableWithdrawals"],
+            "canDeposit": True,
+            "brokered": False,
+            "requireSelfTradePrevention": False,
+            "preventSor": False,
+            "updateTime": key.account.last_change_ms,
+            "accountType": "SPOT",
+            "balances": [{"asset": asset, **balance} for asset, balance in wallet.items()],
+            "permissions": ["SPOT"],
+            "uid": key.account.uid,
+        }
+    )
+
+
+def api_restrictions(exchange: Exchange, request: Request) -> Response:
+    key = request.signer
+    return Response.json(
+        {
+            "ipRestrict": key.permissions["ipRestrict"],
+            "createTime": key.created_ms,
+            "enableReading": key.permissions["enableReading"],
+            "enableSpotAndMarginTrading": key.permissions["canTrade"],
+            "enableWithdrawals": key.permissions["enableWithdrawals"],
+            "enableInternalTransfer": False,
+            "enableMargin": False,
+            "enableFutures": key.permissions["enableFutures"],
+            "permitsUniversalTransfer": False,
+            "enableVanillaOptions": False,
+            "enableFixApiTrade": False,
+            "enableFixReadOnly": False,
+            "enablePortfolioMarginTrading": False,
+        }
+    )
+
+
+def new_order(exchange: Exchange, request: Request) -> Response:
+    order, trades = exchange.place(request, request.signer)
+    default = "FULL" if order.type in ("MARKET", "LIMIT") else "ACK"
+    kind = request.text("newOrderRespType", default)
+    if kind == "ACK":
+        return Response.json(order.acknowledgement())
+    return Response.json(order.result(trades if kind == "FULL" else None))
+
+
+def _named(request: Request) -> tuple[str, int | None, str]:
+    """Symbol, order id and client id of a query or a cancel."""
+    symbol, order_id = request.text("symbol"), request.integer("orderId")
+    client_id = request.text("origClientOrderId", "")
+    if order_id is None and not client_id:
+        raise ApiError(
+            -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+        )
+    return symbol, order_id, client_id
+
+
+def query_order(exchange: Exchange, request: Request) -> Response:
+    symbol, order_id, client_id = _named(request)
+    exchange.settle()
+    exchange.market(symbol)
+    order = exchange.engine.find(request.signer.account, symbol, order_id, client_id)
+    if order is None:
+        raise ApiError(-2013)
+    return Response.json(order.body())
+
+
+def cancel_order(exchange: Exchange, request: Request) -> Response:
+    symbol, order_id, client_id = _named(request)
+    order = exchange.cancel(request.signer.account, symbol, order_id, client_id)
+    cancel_id = request.text("newClientOrderId", f"cancel_{order.order_id}")
+    return Response.json(order.cancellation(cancel_id, order.updated_ms))
+
+
+def _own_orders(exchange: Exchange, request: Request) -> list[Order]:
+    exchange.settle()
+    symbol = request.params.get("symbol")
+    if symbol:
+        exchange.market(symbol)
+    return [
+        order
+        for order in exchange.engine.orders_of(request.signer.account)
+        if symbol in (None, "", order.market.spec.symbol)
+    ]
+
+
+def open_orders(exchange: Exchange, request: Request) -> Response:
+    return Response.json([o.body() for o in _own_orders(exchange, request) if o.is_open])
+
+
+def _in_time(request: Request, at_ms: int) -> bool:
+    start, end = request.integer("startTime"), request.integer("endTime")
+    return (start is None or at_ms >= start) and (end is None or at_ms <= end)
+
+
+def all_orders(exchange: Exchange, request: Request) -> Response:
+    request.text("symbol")
+    first, limit = request.integer("orderId"), request.limit()
+    found = [
+        order
+        for order in _own_orders(exchange, request)
+        if _in_time(request, order.created_ms) and (first is None or order.order_id >= first)
+    ]
+    ahead = first is not None or request.integer("startTime") is not None
+    return Response.json([o.body() for o in (found[:limit] if ahead else found[-limit:])])
+
+
+def my_trades(exchange: Exchange, request: Request) -> Response:
+    market, limit = exchange.market(request.text("symbol")), request.limit()
+    exchange.settle()
+    first, order_id = request.integer("fromId"), request.integer("orderId")
+    found = [
+        trade
+        for trade in exchange.engine.trades_of(request.signer.account)
+        if trade.order.market is market
+        and (order_id is None or trade.order.order_id == order_id)
+        and (first is None or trade.trade_id >= first)
+        and _in_time(request, trade.time_ms)
+    ]
+    ahead = first is not None or request.integer("startTime") is not None
+    return Response.json([t.body() for t in (found[:limit] if ahead else found[-limit:])])
