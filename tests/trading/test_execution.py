@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.trading.values import BUY, FLAT, HELD, NONE, SELL, D, quote, view
@@ -242,6 +242,8 @@ def test_a_halted_market_blocks_an_exit_and_keeps_the_trailing_stop_going() -> N
 STORED = st.decimals("0.000000000000000001", "99999999999999999999", places=18)
 
 
+@example(amount=D("99999999999999999999.9"), free=None, step=D(5), price=D(1))
+@example(amount=D("9999999999.999999999999999999"), free=None, step=D(5), price=D(1))
 @given(
     amount=STORED,
     free=st.none() | st.decimals("-1", "99999999999999999999", places=18),

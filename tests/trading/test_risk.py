@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.trading.values import RULES, SETTINGS, D
@@ -227,6 +227,11 @@ def test_no_size_at_all_is_below_the_minimum() -> None:
 STEPS = st.sampled_from([D("1e-18"), D("1e-8"), D("0.0003"), D("0.7"), D(1), D(3), D(1000)])
 
 
+#: More digits than Python's decimals have by default: there the next step is the nearest.
+WIDE = D("99999999999999999999.999999999999999999")
+
+
+@example(fixed=WIDE, price=D(1), step=D(1000), min_amount=D(0), min_notional=D(0), free=None)
 @given(
     fixed=st.decimals("0", "99999999999999999999", places=18),
     price=st.decimals("0.000000000000000001", "10000000", places=18).filter(lambda it: it > 0),

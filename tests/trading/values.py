@@ -35,8 +35,8 @@ MARKET = set(Rules.__slots__) - set(View.__slots__)
 
 
 def quote(bid: str, ask: str | None = None) -> Quote:
-    """Return a quote of BTC/USDT; without `ask` there is no spread."""
-    return Quote(symbol="BTC/USDT", bid=D(bid), ask=D(ask or bid), last=D(bid), at=0)
+    """Return a quote of BTC/USDT, last traded at the ask; without `ask` there is no spread."""
+    return Quote(symbol="BTC/USDT", bid=D(bid), ask=D(ask or bid), last=D(ask or bid), at=0)
 
 
 def view(price: str = "100", **changes: Any) -> View:
