@@ -8,10 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from bots.connect import account_exchange, feed_of
-from bots.lifecycle import Mode
+from bots.lifecycle import Mode, reason_of
 from bots.models import Account, ApiKey, Balance, Market, PaperBalance
 from bots.models.fields import plain
-from bots.outcome import message_for, reason_of
+from bots.outcome import message_for
 from bots.world import World
 from trading.exchange import ExchangeError, Fault, Refused
 from trading.market import Holding, KeyRights, Rules
@@ -69,9 +69,7 @@ def refresh_balance(account_id: int) -> Balance | None:
         return _store(account, account_exchange(account).balance())
     except ExchangeError as error:
         text = message_for(reason_of(error.fault), error.text)[:500]
-        balance, _ = Balance.objects.update_or_create(
-            account=account, defaults={"message": text}
-        )
+        balance, _ = Balance.objects.update_or_create(account=account, defaults={"message": text})
         return balance
 
 

@@ -97,11 +97,7 @@ def _start(bot_id: int, by: User | None, via: str) -> BotState:
     bot = _read(bot_id)
     _check_may_start(bot)
     old = bot.state_or_none
-    if (
-        old
-        and old.duty == Duty.TRADE
-        and old.status not in (Status.STOPPED, Status.ERROR)
-    ):
+    if old and old.duty == Duty.TRADE and old.status not in (Status.STOPPED, Status.ERROR):
         return old
     BotConfig.objects.filter(pk=bot_id).update(is_active=True)
     new = _first_state(bot) if old is None else _restart(old)
@@ -166,9 +162,7 @@ def stop(
     return state
 
 
-def _stop(
-    bot_id: int, by: User | None, via: str, position: str, reason: Reason
-) -> BotState | None:
+def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason) -> BotState | None:
     bot = _read(bot_id)
     old = bot.state_or_none
     if old is None:
@@ -205,9 +199,7 @@ def command(bot: BotConfig, kind: str, *, by: User | None, via: str) -> Command:
     try:
         row = _outpacing_command(bot.pk, kind, by, via)
     except IntegrityError:
-        raise Refusal(
-            "pending", _("A command is already waiting for the next tick.")
-        ) from None
+        raise Refusal("pending", _("A command is already waiting for the next tick.")) from None
     schedule.nudge(bot.pk)
     return row
 
@@ -262,9 +254,7 @@ def create(owner: User, values: Mapping[str, Any]) -> BotConfig:
         return bot
 
 
-def edit(
-    bot: BotConfig, changes: Mapping[str, Any], *, by: User | None, via: str
-) -> BotConfig:
+def edit(bot: BotConfig, changes: Mapping[str, Any], *, by: User | None, via: str) -> BotConfig:
     """Change a bot's settings (checked). A tick in flight places no order on the old ones."""
 
     def attempt() -> BotConfig:
@@ -275,9 +265,7 @@ def edit(
         fresh.save()
         old = fresh.state_or_none
         if old is not None:
-            new = old.change(
-                None, guard={"version": old.version}, run_epoch=old.run_epoch + 1
-            )
+            new = old.change(None, guard={"version": old.version}, run_epoch=old.run_epoch + 1)
             record(old, new, Move.EDIT, by=by, via=via, why=", ".join(sorted(changes)))
             if new.duty != Duty.NONE:
                 schedule.sync(fresh.pk, fresh.check_interval_seconds)
@@ -292,18 +280,12 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
     def attempt() -> None:
         state = BotState.objects.filter(pk=bot.pk).first()
         if state and state.in_position:
-            raise Refusal(
-                "in_position", _("Close the position first: nobody would watch it.")
-            )
+            raise Refusal("in_position", _("Close the position first: nobody would watch it."))
         if state and (state.has_unsettled_orders or state.tick_started_at):
-            raise Refusal(
-                "unsettled", _("An order or a tick is under way: try again shortly.")
-            )
+            raise Refusal("unsettled", _("An order or a tick is under way: try again shortly."))
         if state:
             _stop(bot.pk, by, via, WindDown.LEAVE, Reason.BY_OWNER)
-        BotConfig.objects.filter(pk=bot.pk).update(
-            deleted_at=timezone.now(), is_active=False
-        )
+        BotConfig.objects.filter(pk=bot.pk).update(deleted_at=timezone.now(), is_active=False)
 
     _outpacing(attempt)
 

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from bots import schedule
 from bots.control import record
 from bots.lifecycle import Duty, Move, Reason, WindDown
-from bots.models import BotConfig, BotState, Decision, Order
+from bots.models import Account, BotConfig, BotState, Decision, Order
 from bots.world import World
 from trading.risk import Levels
 
@@ -41,6 +41,13 @@ class Held:
     def seconds_left(self) -> float:
         """Seconds until this tick must be over."""
         return self.deadline - time.monotonic()
+
+    @property
+    def account(self) -> Account:
+        """The bot's account; a tick gets as far as asking for it only when there is one."""
+        if self.bot.account is None:
+            raise ValueError(f"bot {self.bot.pk} has no account")
+        return self.bot.account
 
     @property
     def mine(self) -> dict[str, Any]:
@@ -153,8 +160,7 @@ def _release(held: Held, outcome: Outcome) -> Decision:
     if outcome.levels is not None and now_row.in_position:
         changes |= level_columns(outcome.levels)
     same = (
-        now_row.run_epoch == held.state.run_epoch
-        and now_row.counter_day == held.state.counter_day
+        now_row.run_epoch == held.state.run_epoch and now_row.counter_day == held.state.counter_day
     )
     move = outcome.move if same and now_row.duty == Duty.TRADE else None
     if move is not None:
@@ -177,9 +183,7 @@ def _release(held: Held, outcome: Outcome) -> Decision:
 
 def owes(state: BotState) -> bool:
     """Whether a bot that does not trade any more still has something to be done."""
-    return state.has_unsettled_orders or (
-        state.in_position and state.wind_down != WindDown.LEAVE
-    )
+    return state.has_unsettled_orders or (state.in_position and state.wind_down != WindDown.LEAVE)
 
 
 def _is_news(old: BotState, new: BotState) -> bool:
@@ -220,7 +224,7 @@ def level_columns(levels: Levels) -> dict[str, Any]:
 
 def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -> Decision:
     """Write why; a tick that says the same as the one before raises that row's count."""
-    if outcome.order is None:
+    if outcome.order is None and held.state.decision_id is not None:
         same = Decision.objects.filter(
             pk=held.state.decision_id,
             action=outcome.action,

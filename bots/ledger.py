@@ -75,7 +75,7 @@ def write_intent(
             raise Outpaced(f"bot {held.bot.pk}: the intent came too late")
         order = Order.objects.create(
             bot=held.bot,
-            account=held.bot.account,
+            account=held.account,
             client_order_id=new_client_order_id(Installation.get().mark, held.bot.pk),
             symbol=held.bot.symbol,
             side=decision.side,
@@ -177,7 +177,8 @@ def trading_day_of(held: Held, row: BotState, at: datetime) -> date:
 
 def _book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> Decimal:
     """Insert new fills and fold them into state and day; returns the order's booked amount."""
-    position, booked, first = row.position, order.booked, not order.fills.exists()
+    position, first = row.position, not order.fills.exists()
+    booked: Decimal = order.booked
     was_open = position.is_open
     pnl, trades = row.daily_pnl, row.daily_trades_count
     for one in priced:

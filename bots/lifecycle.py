@@ -93,9 +93,7 @@ class Reason(TextChoices):
     DAILY_RESET = "daily_reset", _("daily reset")
 
 
-RUNNING_REASONS = frozenset(
-    {Reason.NO_SIGNAL, Reason.IN_POSITION, Reason.ENTERED, Reason.EXITED}
-)
+RUNNING_REASONS = frozenset({Reason.NO_SIGNAL, Reason.IN_POSITION, Reason.ENTERED, Reason.EXITED})
 #: Held up, heals by itself: shown as waiting, or as error while the bot has not yet worked.
 TRANSIENT = frozenset(
     {
@@ -115,9 +113,7 @@ TRANSIENT = frozenset(
         Reason.INTERNAL,
     }
 )
-LIMITS = frozenset(
-    {Reason.MAX_DAILY_TRADES, Reason.MAX_DAILY_LOSS, Reason.DAILY_TARGET}
-)
+LIMITS = frozenset({Reason.MAX_DAILY_TRADES, Reason.MAX_DAILY_LOSS, Reason.DAILY_TARGET})
 #: Trying again cannot help: these switch the bot off.
 FATAL = frozenset(
     {
@@ -167,9 +163,7 @@ class Move(TextChoices):
 
 
 #: Statuses from which a tick may report; STOPPED only under duty trade (after the daily reset).
-TICKING = frozenset(
-    {Status.PENDING, Status.RUNNING, Status.WAITING, Status.ERROR, Status.STOPPED}
-)
+TICKING = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING, Status.ERROR, Status.STOPPED})
 EVERY = frozenset(Status)
 
 #: move -> (statuses it may come from, status it leads to). None: the status stays.
@@ -233,9 +227,7 @@ def text(status: str, reason: str) -> str:
 
 
 #: English whatever language is active: for the API and for logs.
-ENGLISH: dict[Reason, str] = {
-    reason: reason.value.replace("_", " ") for reason in Reason
-} | {
+ENGLISH: dict[Reason, str] = {reason: reason.value.replace("_", " ") for reason in Reason} | {
     Reason.API_KEY_DECRYPT_FAILED: "api key decrypt failed",
     Reason.MAX_DAILY_LOSS: "max daily loss reached",
     Reason.MAX_DAILY_TRADES: "max daily trades reached",

@@ -131,5 +131,3 @@ def of_reason(
 
 def _detail(decision: Decision) -> str:
     return ", ".join(f"{name} {value}" for name, value in decision.numbers.items())
-
-

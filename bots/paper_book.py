@@ -63,9 +63,7 @@ class PaperBook:
     def _add(self, currency: str, delta: Decimal) -> None:
         self._open()
         PaperBalance.objects.get_or_create(account=self.account, currency=currency)
-        row = PaperBalance.objects.select_for_update().get(
-            account=self.account, currency=currency
-        )
+        row = PaperBalance.objects.select_for_update().get(account=self.account, currency=currency)
         units = row.units + delta
         if units < 0:
             raise Rejected(

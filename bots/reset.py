@@ -106,9 +106,7 @@ def _turn(state: BotState, now: datetime, forced: date | None) -> Turn:
     new_day = max(local, state.counter_day)
     if forced is not None:
         new_day = max(new_day, forced)
-    resumes = (
-        state.status == Status.PAUSED and bot.owner.is_active and bot.deleted_at is None
-    )
+    resumes = state.status == Status.PAUSED and bot.owner.is_active and bot.deleted_at is None
     status, reason = Status.STOPPED, Reason.DAILY_RESET
     if state.status == Status.STOPPED and state.duty != Duty.TRADE:
         reason = Reason(state.reason)  # its owner stopped it: that stays the reason

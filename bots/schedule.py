@@ -45,12 +45,7 @@ def sync(bot_id: int, interval: int | None) -> None:
         return
     every = _every(interval)
     row = PeriodicTask.objects.filter(name=row_name(bot_id)).first()
-    if (
-        row
-        and row.enabled
-        and row.interval_id == every.pk
-        and row.expire_seconds == interval
-    ):
+    if row and row.enabled and row.interval_id == every.pk and row.expire_seconds == interval:
         return
     PeriodicTask.objects.update_or_create(
         name=row_name(bot_id), defaults=_fields(bot_id, every, interval)
@@ -61,9 +56,7 @@ def sync_many(intervals: dict[int, int]) -> None:
     """Make rows for many bots at once (bot id -> seconds); beat is told a single time."""
     names = {row_name(bot_id) for bot_id in intervals}
     present = set(
-        PeriodicTask.objects.filter(name__startswith="bot ").values_list(
-            "name", flat=True
-        )
+        PeriodicTask.objects.filter(name__startswith="bot ").values_list("name", flat=True)
     )
     every = {seconds: _every(seconds) for seconds in set(intervals.values())}
     missing = [
@@ -105,6 +98,12 @@ def repair(intervals: dict[int, int]) -> tuple[int, int, int]:
     return added, changed, len(extra)
 
 
+def scheduled() -> dict[int, int]:
+    """Return what beat is told: bot id -> seconds, of the rows that are switched on."""
+    rows = PeriodicTask.objects.filter(task=RUN_BOT, enabled=True).select_related("interval")
+    return {json.loads(row.args)[0]: row.interval.every for row in rows}
+
+
 def ensure_platform_rows() -> None:
     """Make sure that the midnight reset, the sweep and the worker's canary are scheduled."""
     midnight, _ = CrontabSchedule.objects.get_or_create(
@@ -115,23 +114,15 @@ def ensure_platform_rows() -> None:
         month_of_year="*",
         timezone=settings.TRADING_DAY_TIME_ZONE,
     )
-    _platform_row(
-        MIDNIGHT, "bots.tasks.daily_reset", crontab=midnight, expire_seconds=3600
-    )
+    _platform_row(MIDNIGHT, "bots.tasks.daily_reset", crontab=midnight, expire_seconds=3600)
     sweep = settings.SWEEP_SECONDS
-    _platform_row(
-        SWEEP, "bots.tasks.sweep", interval=_every(sweep), expire_seconds=sweep
-    )
+    _platform_row(SWEEP, "bots.tasks.sweep", interval=_every(sweep), expire_seconds=sweep)
     canary = max(settings.CANARY_SECONDS // 3, 1)
-    _platform_row(
-        CANARY, "bots.tasks.canary", interval=_every(canary), expire_seconds=canary
-    )
+    _platform_row(CANARY, "bots.tasks.canary", interval=_every(canary), expire_seconds=canary)
 
 
 def _platform_row(name: str, task: str, **fields: object) -> None:
-    row = PeriodicTask.objects.filter(
-        name=name, task=task, enabled=True, **fields
-    ).first()
+    row = PeriodicTask.objects.filter(name=name, task=task, enabled=True, **fields).first()
     if row is None:
         defaults = {
             "task": task,
@@ -145,12 +136,8 @@ def _platform_row(name: str, task: str, **fields: object) -> None:
 
 def _every(seconds: int) -> IntervalSchedule:
     # get_or_create would fail where an operator made a second equal row by hand.
-    row = IntervalSchedule.objects.filter(
-        every=seconds, period=IntervalSchedule.SECONDS
-    ).first()
-    return row or IntervalSchedule.objects.create(
-        every=seconds, period=IntervalSchedule.SECONDS
-    )
+    row = IntervalSchedule.objects.filter(every=seconds, period=IntervalSchedule.SECONDS).first()
+    return row or IntervalSchedule.objects.create(every=seconds, period=IntervalSchedule.SECONDS)
 
 
 def _fields(bot_id: int, every: IntervalSchedule, seconds: int) -> dict[str, object]:

@@ -25,7 +25,6 @@ from trading.market import OrderStatus, Quote, Rules
 from trading.risk import Day, Levels
 from trading.strategies import Action, Signal
 
-
 log = logging.getLogger(__name__)
 NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
 
@@ -139,9 +138,7 @@ def _refuse(command: Command, decision: execution.Decision) -> None:
     )
 
 
-def _view(
-    held: Held, rules: Rules, quote: Quote, signal: Signal, command: Command | None
-) -> View:
+def _view(held: Held, rules: Rules, quote: Quote, signal: Signal, command: Command | None) -> View:
     state = held.state
     return View(
         settings=held.bot.risk_settings,
@@ -201,5 +198,3 @@ def _nothing_owed() -> Outcome:
 def _outpaced() -> Outcome:
     """Stop, edit or reset came between decision and intent: the next tick decides anew."""
     return Outcome(move=None, reason=None, action=Decision.Action.BLOCKED, gate="outpaced")
-
-

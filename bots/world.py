@@ -1,4 +1,4 @@
-"""What a tick is given from outside: the time and the markets. Tests and replays bring their own."""
+"""What a tick is given from outside: time and markets. Tests and replays bring their own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

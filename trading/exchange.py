@@ -70,6 +70,7 @@ class Feed(Protocol):
     """Public market data of one exchange. Every method may raise ExchangeError."""
 
     name: str
+    key: str  # feeds with equal keys give equal answers, so their data may be shared
 
     def now(self) -> int:
         """Return the exchange's time, Unix ms (our clock plus the measured offset)."""

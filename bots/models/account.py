@@ -91,9 +91,7 @@ class ApiKey(models.Model):
     secret_key = SecretField()
     passphrase = SecretField(blank=True, default="")
     last4 = models.CharField(max_length=4)
-    is_valid = models.BooleanField(
-        null=True, help_text="null until a worker has checked it"
-    )
+    is_valid = models.BooleanField(null=True, help_text="null until a worker has checked it")
     may_trade = models.BooleanField(null=True)
     may_withdraw = models.BooleanField(null=True)
     ip_bound = models.BooleanField(null=True)
@@ -111,9 +109,7 @@ class ApiKey(models.Model):
         return f"<ApiKey {self.pk} …{self.last4}>"
 
     @classmethod
-    def put(
-        cls, *, owner: User, exchange: str, mode: str, label: str, **secrets: str
-    ) -> "ApiKey":
+    def put(cls, *, owner: User, exchange: str, mode: str, label: str, **secrets: str) -> "ApiKey":
         """Store a key under the owner's account of that name; a new key replaces the old one.
 
         `secrets`: api_key, secret_key and, where the exchange wants one, passphrase. Call it
@@ -123,9 +119,7 @@ class ApiKey(models.Model):
             owner=owner, exchange=exchange, mode=mode, label=label
         )
         cls.objects.filter(account=account).delete()
-        return cls.objects.create(
-            account=account, last4=secrets["api_key"][-4:], **secrets
-        )
+        return cls.objects.create(account=account, last4=secrets["api_key"][-4:], **secrets)
 
 
 class Balance(models.Model):

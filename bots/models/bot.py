@@ -51,9 +51,7 @@ class BotConfig(models.Model):
     owner = models.ForeignKey(User, models.PROTECT, related_name="bots")
     name = models.CharField(_("name"), max_length=80)
     exchange = models.CharField(_("exchange"), max_length=32, default=SIMULATED)
-    mode = models.CharField(
-        _("mode"), max_length=8, choices=Mode.choices, default=Mode.PAPER
-    )
+    mode = models.CharField(_("mode"), max_length=8, choices=Mode.choices, default=Mode.PAPER)
     position_type = models.CharField(
         _("position type"),
         max_length=8,
@@ -66,21 +64,15 @@ class BotConfig(models.Model):
     )
     strategy = models.CharField(_("strategy"), max_length=40, default="ema_rsi")
     params: Any = models.JSONField(_("strategy parameters"), default=dict, blank=True)
-    initial_capital = MoneyField(
-        _("initial capital"), default=Decimal(1000), validators=POSITIVE
-    )
+    initial_capital = MoneyField(_("initial capital"), default=Decimal(1000), validators=POSITIVE)
     position_size_fixed = MoneyField(
         _("fixed position size"), null=True, blank=True, validators=POSITIVE
     )
     position_size_perc = MoneyField(
         _("position size, % of capital"), null=True, blank=True, validators=PERCENT
     )
-    stop_loss_perc = MoneyField(
-        _("stop loss, %"), null=True, blank=True, validators=LOSS_PERCENT
-    )
-    take_profit_perc = MoneyField(
-        _("take profit, %"), null=True, blank=True, validators=PERCENT
-    )
+    stop_loss_perc = MoneyField(_("stop loss, %"), null=True, blank=True, validators=LOSS_PERCENT)
+    take_profit_perc = MoneyField(_("take profit, %"), null=True, blank=True, validators=PERCENT)
     trailing_stop_perc = MoneyField(
         _("trailing stop, %"), null=True, blank=True, validators=LOSS_PERCENT
     )
@@ -91,9 +83,7 @@ class BotConfig(models.Model):
     max_daily_loss_perc = MoneyField(
         _("max daily loss, %"), null=True, blank=True, validators=PERCENT
     )
-    daily_target_perc = MoneyField(
-        _("daily target, %"), null=True, blank=True, validators=PERCENT
-    )
+    daily_target_perc = MoneyField(_("daily target, %"), null=True, blank=True, validators=PERCENT)
     leverage = models.PositiveSmallIntegerField(
         _("leverage"),
         default=1,
@@ -102,9 +92,7 @@ class BotConfig(models.Model):
     check_interval_seconds = models.PositiveIntegerField(
         _("check every … seconds"), default=60, validators=[MaxValueValidator(86_400)]
     )
-    account = models.ForeignKey(
-        Account, models.PROTECT, null=True, blank=True, related_name="bots"
-    )
+    account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True, related_name="bots")
     is_active = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -117,9 +105,7 @@ class BotConfig(models.Model):
         verbose_name = _("bot")
         verbose_name_plural = _("bots")
         constraints = [
-            models.CheckConstraint(
-                name="bot_mode_known", condition=models.Q(mode__in=Mode.values)
-            ),
+            models.CheckConstraint(name="bot_mode_known", condition=models.Q(mode__in=Mode.values)),
             models.CheckConstraint(
                 name="bot_position_type_known",
                 condition=models.Q(position_type__in=PositionType.values),
@@ -180,15 +166,11 @@ class BotConfig(models.Model):
         for rule in (self._clean_market, self._clean_money, self._clean_account):
             errors.update(rule())
         try:
-            self.params = strategies.clean(
-                strategies.get(self.strategy), self.params or {}
-            )
+            self.params = strategies.clean(strategies.get(self.strategy), self.params or {})
         except strategies.UnknownStrategy:
             errors["strategy"] = _("There is no such strategy.")
         except ParamErrors as error:
-            errors["params"] = [
-                f"{name}: {text}" for name, text in error.errors.items()
-            ]
+            errors["params"] = [f"{name}: {text}" for name, text in error.errors.items()]
         if self.pk:
             errors.update(self._clean_frozen())
         if errors:
@@ -210,13 +192,9 @@ class BotConfig(models.Model):
 
     def _clean_money(self) -> Mapping[str, Any]:
         if (self.position_size_fixed is None) == (self.position_size_perc is None):
-            return {
-                "position_size_fixed": _("Set either a fixed size or a percentage.")
-            }
+            return {"position_size_fixed": _("Set either a fixed size or a percentage.")}
         if self.trailing_stop_active and self.trailing_stop_perc is None:
-            return {
-                "trailing_stop_perc": _("The trailing stop needs its distance in %.")
-            }
+            return {"trailing_stop_perc": _("The trailing stop needs its distance in %.")}
         return {}
 
     def _clean_account(self) -> Mapping[str, Any]:
@@ -232,12 +210,10 @@ class BotConfig(models.Model):
     def _clean_frozen(self) -> Mapping[str, Any]:
         old = BotConfig.objects.get(pk=self.pk)
         errors: dict[str, Any] = {}
-        if self.orders.exists():  # type: ignore[attr-defined]
+        if self.orders.exists():
             for name in FROZEN_AFTER_FIRST_ORDER:
                 if getattr(old, name) != getattr(self, name):
-                    errors[name] = _(
-                        "Fixed since the first order. Make a new bot instead."
-                    )
+                    errors[name] = _("Fixed since the first order. Make a new bot instead.")
         state = self.state_or_none
         if state and (state.in_position or state.has_unsettled_orders):
             for name in FROZEN_IN_POSITION:

@@ -23,22 +23,14 @@ class Command(models.Model):
 
     bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="commands")
     kind = models.CharField(max_length=8, choices=Kind.choices)
-    status = models.CharField(
-        max_length=8, choices=Status.choices, default=Status.PENDING
-    )
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
-    )
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     via = models.CharField(max_length=12)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-    result = models.CharField(
-        max_length=200, blank=True, help_text="the gate that refused it"
-    )
-    order = models.OneToOneField(
-        Order, models.PROTECT, null=True, related_name="command"
-    )
+    result = models.CharField(max_length=200, blank=True, help_text="the gate that refused it")
+    order = models.OneToOneField(Order, models.PROTECT, null=True, related_name="command")
 
     class Meta:
         constraints = [

@@ -21,18 +21,12 @@ class Decision(models.Model):
     bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="decisions")
     action = models.CharField(max_length=12, choices=Action.choices)
     gate = models.CharField(max_length=40, help_text="the rule that decided")
-    numbers: Any = models.JSONField(
-        default=dict, help_text="what the rule compared, newest tick"
-    )
+    numbers: Any = models.JSONField(default=dict, help_text="what the rule compared, newest tick")
     message = models.TextField(blank=True)
-    order = models.ForeignKey(
-        Order, models.PROTECT, null=True, related_name="decisions"
-    )
+    order = models.ForeignKey(Order, models.PROTECT, null=True, related_name="decisions")
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
-    count = models.PositiveIntegerField(
-        default=1, help_text="ticks that this row stands for"
-    )
+    count = models.PositiveIntegerField(default=1, help_text="ticks that this row stands for")
     fence = models.PositiveBigIntegerField(help_text="the newest of those ticks")
 
     class Meta:

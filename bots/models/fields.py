@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from fernet_fields import EncryptedTextField  # type: ignore[import-untyped]
+from fernet_fields import EncryptedTextField
 
 from trading.market import quantize
 
@@ -93,7 +93,7 @@ class SecretField(EncryptedTextField):  # type: ignore[misc]
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         if isinstance(value, Undecryptable):
-            return connection.Database.Binary(value.token)
+            return connection.Database.Binary(value.token)  # type: ignore[attr-defined]
         return super().get_db_prep_save(value, connection)
 
     def value_to_string(self, obj: models.Model) -> str:

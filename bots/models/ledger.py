@@ -46,17 +46,13 @@ class Order(models.Model):
     exchange_order_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - unique
     symbol = models.CharField(max_length=40)
     side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
-    type = models.CharField(
-        max_length=8, choices=[(t.value, t.value) for t in OrderType]
-    )
+    type = models.CharField(max_length=8, choices=[(t.value, t.value) for t in OrderType])
     purpose = models.CharField(max_length=5, choices=Purpose.choices)
     reason = models.CharField(max_length=32, help_text="the gate that decided")
     amount = MoneyField(help_text="base units asked for")
     price = MoneyField(null=True, help_text="limit price")
     expected_price = MoneyField(null=True, help_text="what the decision reckoned with")
-    dust = MoneyField(
-        default=0, help_text="base units below which a rest cannot be sold"
-    )
+    dust = MoneyField(default=0, help_text="base units below which a rest cannot be sold")
     status = models.CharField(
         max_length=9,
         choices=[(s.value, s.value) for s in OrderStatus],
@@ -65,15 +61,11 @@ class Order(models.Model):
     filled = MoneyField(default=0)
     average = MoneyField(null=True)
     booked = MoneyField(default=0, help_text="base units of the fills we hold")
-    is_settled = models.BooleanField(
-        default=False, help_text="final, and every fill is booked"
-    )
+    is_settled = models.BooleanField(default=False, help_text="final, and every fill is booked")
     signed_at = models.DateTimeField(help_text="exchange time in the signed request")
     fence = models.PositiveBigIntegerField(help_text="the tick that wrote it")
     run_epoch = models.PositiveBigIntegerField()
-    not_found = models.PositiveSmallIntegerField(
-        default=0, help_text="final 'no such order's"
-    )
+    not_found = models.PositiveSmallIntegerField(default=0, help_text="final 'no such order's")
     message = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
@@ -98,9 +90,7 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["bot", "-id"], name="order_newest"),
             # Every tick asks for what is unanswered; nearly all rows are settled.
-            models.Index(
-                fields=["bot"], name="order_unsettled", condition=Q(is_settled=False)
-            ),
+            models.Index(fields=["bot"], name="order_unsettled", condition=Q(is_settled=False)),
         ]
 
     def __str__(self) -> str:
@@ -135,9 +125,7 @@ class Fill(models.Model):
     fee = MoneyField()
     fee_currency = models.CharField(max_length=20)
     fee_quote = MoneyField(help_text="the fee in quote currency")
-    fee_base = MoneyField(
-        default=0, help_text="the fee where it was taken in base currency"
-    )
+    fee_base = MoneyField(default=0, help_text="the fee where it was taken in base currency")
     realized_pnl = MoneyField(default=0, help_text="quote currency, fees included")
     at = models.DateTimeField(help_text="the exchange's time")
     trading_day = models.DateField()
@@ -176,9 +164,7 @@ class DayStats(models.Model):
     closed_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["bot", "day"], name="day_once_per_bot")
-        ]
+        constraints = [models.UniqueConstraint(fields=["bot", "day"], name="day_once_per_bot")]
 
     def __str__(self) -> str:
         return f"{self.bot_id} {self.day}: {self.pnl}"

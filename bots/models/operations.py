@@ -23,9 +23,7 @@ class Heartbeat(models.Model):
     @classmethod
     def beat(cls, name: str, note: str = "") -> None:
         """Record a sign of life, now."""
-        cls.objects.update_or_create(
-            name=name, defaults={"at": timezone.now(), "note": note}
-        )
+        cls.objects.update_or_create(name=name, defaults={"at": timezone.now(), "note": note})
 
     @classmethod
     def age(cls, name: str, now: datetime) -> float | None:
@@ -67,9 +65,7 @@ class Market(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["exchange", "mode", "symbol"], name="market_once"
-            )
+            models.UniqueConstraint(fields=["exchange", "mode", "symbol"], name="market_once")
         ]
 
     def __str__(self) -> str:

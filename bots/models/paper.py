@@ -15,9 +15,7 @@ class PaperBalance(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["account", "currency"], name="paper_balance_once"
-            )
+            models.UniqueConstraint(fields=["account", "currency"], name="paper_balance_once")
         ]
 
     def __str__(self) -> str:
@@ -34,9 +32,7 @@ class PaperOrder(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["account", "client_order_id"], name="paper_order_once"
-            )
+            models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_order_once")
         ]
 
     def __str__(self) -> str:

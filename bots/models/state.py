@@ -25,9 +25,7 @@ class StateQuerySet(models.QuerySet["BotState"]):
     """The only way to write a state row: update() stamps version and last_updated_at."""
 
     def update(self, **changes: Any) -> int:
-        return super().update(
-            **changes, version=F("version") + 1, last_updated_at=timezone.now()
-        )
+        return super().update(**changes, version=F("version") + 1, last_updated_at=timezone.now())
 
 
 def _legal_rows() -> Q:
@@ -40,26 +38,16 @@ def _legal_rows() -> Q:
 class BotState(models.Model):
     """Where one bot stands. Position, PnL and counters are caches of folds over fills."""
 
-    bot = models.OneToOneField(
-        BotConfig, models.PROTECT, primary_key=True, related_name="state"
-    )
-    status = models.CharField(
-        max_length=8, choices=Status.choices, default=Status.PENDING
-    )
-    reason = models.CharField(
-        max_length=32, choices=Reason.choices, default=Reason.START
-    )
+    bot = models.OneToOneField(BotConfig, models.PROTECT, primary_key=True, related_name="state")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
+    reason = models.CharField(max_length=32, choices=Reason.choices, default=Reason.START)
     duty = models.CharField(max_length=5, choices=Duty.choices, default=Duty.TRADE)
-    wind_down = models.CharField(
-        max_length=10, choices=WindDown.choices, default=WindDown.LEAVE
-    )
+    wind_down = models.CharField(max_length=10, choices=WindDown.choices, default=WindDown.LEAVE)
 
     in_position = models.BooleanField(default=False)
     entry_price = MoneyField(null=True)
     current_position_size = MoneyField(default=0, help_text="base units, dust included")
-    position_cost = MoneyField(
-        default=0, help_text="what those units cost, in quote currency"
-    )
+    position_cost = MoneyField(default=0, help_text="what those units cost, in quote currency")
     entry_amount = MoneyField(default=0)
     entry_quote = MoneyField(default=0)
     stop_loss_price = MoneyField(null=True)
@@ -79,29 +67,21 @@ class BotState(models.Model):
     last_price = MoneyField(null=True)
     last_price_at = models.DateTimeField(null=True)
     last_run_at = models.DateTimeField(null=True)
-    last_ok_at = models.DateTimeField(
-        null=True, help_text="last good tick of this start"
-    )
-    retry_at = models.DateTimeField(
-        null=True, help_text="the exchange asked us to wait"
-    )
+    last_ok_at = models.DateTimeField(null=True, help_text="last good tick of this start")
+    retry_at = models.DateTimeField(null=True, help_text="the exchange asked us to wait")
     failures = models.PositiveIntegerField(default=0, help_text="bad ticks in a row")
     last_error_message = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True)
     last_updated_at = models.DateTimeField(auto_now=True)
     version = models.PositiveBigIntegerField(default=1)
 
-    fence = models.PositiveBigIntegerField(
-        default=0, help_text="one more with each tick"
-    )
+    fence = models.PositiveBigIntegerField(default=0, help_text="one more with each tick")
     lease_until = models.DateTimeField(null=True)
     tick_started_at = models.DateTimeField(null=True, help_text="null between ticks")
     run_epoch = models.PositiveBigIntegerField(
         default=0, help_text="one more with each start, stop and edit"
     )
-    decision_id = models.PositiveBigIntegerField(
-        null=True, help_text="the newest decision row"
-    )
+    decision_id = models.PositiveBigIntegerField(null=True, help_text="the newest decision row")
 
     objects = StateQuerySet.as_manager()
 
@@ -120,9 +100,7 @@ class BotState(models.Model):
             # The sweep asks each minute whose day has ended.
             models.Index(fields=["day_ends_at"], name="state_day_ends"),
             # The sweep asks which bots with duty nobody ticked.
-            models.Index(
-                fields=["last_run_at"], name="state_late", condition=~Q(duty=Duty.NONE)
-            ),
+            models.Index(fields=["last_run_at"], name="state_late", condition=~Q(duty=Duty.NONE)),
         ]
 
     def __str__(self) -> str:
@@ -160,11 +138,9 @@ class BotState(models.Model):
             return False
         since = self.last_run_at or self.last_updated_at
         allowed = max(3 * self.bot.check_interval_seconds, settings.SWEEP_SECONDS)
-        return (now - since).total_seconds() > allowed
+        return bool((now - since).total_seconds() > allowed)
 
-    def change(
-        self, move: Move | None, *, guard: dict[str, Any], **changes: Any
-    ) -> Self:
+    def change(self, move: Move | None, *, guard: dict[str, Any], **changes: Any) -> Self:
         """Write this row if it still is as `guard` says; the row count is the verdict.
 
         `move` must be legal from the status that was read, which joins the guard. Raises Outpaced
@@ -173,7 +149,7 @@ class BotState(models.Model):
         if move is not None:
             changes["status"] = lifecycle.target(self.status, move)
             guard = {"status": self.status, **guard}
-        if not BotState.objects.filter(pk=self.pk, **guard).update(**changes):
+        if not BotState.objects.filter(**{"pk": self.pk, **guard}).update(**changes):
             raise Outpaced(f"bot {self.pk} is no longer {self.status}")
         new = copy(self)
         for name, value in {**changes, "version": self.version + 1}.items():
@@ -191,12 +167,8 @@ class StateEvent(models.Model):
     old_reason = models.CharField(max_length=32, blank=True)
     new_status = models.CharField(max_length=8, choices=Status.choices)
     new_reason = models.CharField(max_length=32, choices=Reason.choices)
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
-    )
-    via = models.CharField(
-        max_length=12, help_text="page, api, admin, command, tick, reset"
-    )
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    via = models.CharField(max_length=12, help_text="page, api, admin, command, tick, reset")
     why = models.TextField(blank=True)
 
     class Meta:

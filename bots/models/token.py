@@ -28,9 +28,7 @@ class ApiToken(models.Model):
     def issue(cls, owner: User, name: str, scopes: tuple[str, ...] = SCOPES) -> str:
         """Make a token and return its text: the only time that anybody sees it."""
         text = "bs_" + secrets.token_urlsafe(32)
-        cls.objects.create(
-            owner=owner, name=name, digest=_digest(text), scopes=list(scopes)
-        )
+        cls.objects.create(owner=owner, name=name, digest=_digest(text), scopes=list(scopes))
         return text
 
     @classmethod
@@ -42,8 +40,7 @@ class ApiToken(models.Model):
             .first()
         )
         if token and (
-            token.last_used_at is None
-            or (timezone.now() - token.last_used_at).total_seconds() > 60
+            token.last_used_at is None or (timezone.now() - token.last_used_at).total_seconds() > 60
         ):
             cls.objects.filter(pk=token.pk).update(last_used_at=timezone.now())
         return token
