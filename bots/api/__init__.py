@@ -1,0 +1,28 @@
+"""The API, version 1: `api.urls` is mounted at /api/v1/. Each endpoint is a door to one verb."""
+
+from bots.api.access import access
+from bots.api.bots import router as bots
+from bots.api.configs import router as configs
+from bots.api.errors import install
+from bots.api.keys import router as keys
+from bots.api.site import Api
+from bots.api.states import router as states
+from bots.api.throttle import PerUser
+
+__all__ = ["api"]
+
+api = Api(
+    title="Botsite API",
+    version="1",
+    description=(
+        "Bearer tokens carry scopes: read, trade, keys, live. Decimals are strings in answers; "
+        "numbers are understood too. Times are ISO 8601 in UTC."
+    ),
+    auth=access("read"),
+    throttle=PerUser(),
+)
+install(api)
+api.add_router("/bots", bots, tags=["bots"])
+api.add_router("/bot-configs", configs, tags=["bot-configs"])
+api.add_router("/bot-states", states, tags=["bot-states"])
+api.add_router("/api-keys", keys, tags=["api-keys"])

@@ -1,0 +1,37 @@
+"""The API object: exact numbers in, nothing cached, documentation that keeps the site's CSP."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Swagger
+from ninja.parser import Parser
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+class ExactParser(Parser):
+    """Reads JSON numbers as Decimal, so that 0.1 stays 0.1, and refuses NaN and Infinity."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(
+            request.body, parse_float=Decimal, parse_constant=_refuse_constant
+        )
+        return body
+
+
+class Api(NinjaAPI):
+    """NinjaAPI whose answers no cache may keep: they belong to one user."""
+
+    def __init__(self, **options: Any) -> None:
+        # The page runs from our own static files; a validator elsewhere would be told our address.
+        docs = Swagger(settings={"validatorUrl": None, "persistAuthorization": False})
+        super().__init__(parser=ExactParser(), docs=docs, **options)
+
+    def create_response(self, request: HttpRequest, data: Any, **options: Any) -> HttpResponse:
+        response = super().create_response(request, data, **options)
+        response["Cache-Control"] = "no-store"
+        return response
