@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from bots import schedule
 from bots.control import record
 from bots.lifecycle import Duty, Move, Reason, WindDown
-from bots.models import Account, BotConfig, BotState, Decision, Order
+from bots.models import Account, BotConfig, BotState, Decision, Order, Outpaced
 from bots.world import World
 from trading.risk import Levels
 
@@ -29,10 +29,11 @@ class LeaseLost(Exception):
 
 @dataclass(kw_only=True)
 class Held:
-    """A bot that this tick holds: its settings and state as they were when it was claimed."""
+    """A bot that this tick holds; `state` is the row as this tick last read or wrote it."""
 
     bot: BotConfig
     state: BotState
+    epoch: int  # the run_epoch at the claim: stop, start and edit raise the row's
     world: World
     started: datetime
     deadline: float  # time.monotonic()
@@ -65,11 +66,10 @@ class Held:
         return fresh
 
     def refresh(self) -> None:
-        """Read the row again, after this tick itself wrote it. The claimed epoch stays."""
-        epoch, fresh = self.state.run_epoch, BotState.objects.filter(**self.mine).first()
+        """Read the row again, after this tick itself wrote it."""
+        fresh = BotState.objects.filter(**self.mine).first()
         if fresh is None:
             raise LeaseLost(f"bot {self.bot.pk}: fence {self.state.fence} has passed")
-        fresh.run_epoch = epoch
         self.state = fresh
 
 
@@ -125,60 +125,59 @@ def _held(bot: BotConfig, state: BotState, world: World, now: datetime) -> Held:
     held = Held(
         bot=bot,
         state=state,
+        epoch=state.run_epoch,
         world=world,
         started=now,
         deadline=time.monotonic() + settings.TICK_DEADLINE_SECONDS,
     )
     if interrupted is not None:
         gone = Outcome(move=None, reason=None, action=Decision.Action.INTERRUPTED, gate="killed")
-        state.decision_id = _write_decision(held, gone, fence=state.fence - 1, at=interrupted).pk
+        state.decision_id = _write_decision(held, gone, fence=state.fence - 1, at=interrupted)
     return held
 
 
-def release(held: Held, outcome: Outcome) -> Decision | None:
+def release(held: Held, outcome: Outcome) -> Outcome | None:
     """End the tick: decision row, status (unless the owner or the day moved on), lease given back.
 
-    Returns the decision row, or None when the lease was lost.
+    Returns the outcome, or None when the lease was lost.
     """
     try:
-        with transaction.atomic():
-            return _release(held, outcome)
+        try:
+            # Nearly always nobody touched the row since this tick last saw it.
+            with transaction.atomic():
+                _write_end(held, outcome, held.state, {**held.mine, "version": held.state.version})
+        except Outpaced:
+            with transaction.atomic():
+                _write_end(held, outcome, held.locked(), held.mine)
     except LeaseLost:
         return None
+    return outcome
 
 
-def _release(held: Held, outcome: Outcome) -> Decision:
-    now_row = held.locked()
-    decision = _write_decision(held, outcome, fence=held.state.fence, at=held.started)
+def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any]) -> None:
     changes: dict[str, Any] = {
         "lease_until": None,
         "tick_started_at": None,
-        "decision_id": decision.pk,
+        "decision_id": _write_decision(held, outcome, fence=row.fence, at=held.started),
     }
     if outcome.price is not None:
         changes |= {"last_price": outcome.price, "last_price_at": held.started}
-    if outcome.levels is not None and now_row.in_position:
+    if outcome.levels is not None and row.in_position:
         changes |= level_columns(outcome.levels)
-    same = (
-        now_row.run_epoch == held.state.run_epoch and now_row.counter_day == held.state.counter_day
-    )
-    move = outcome.move if same and now_row.duty == Duty.TRADE else None
+    move = outcome.move if row.run_epoch == held.epoch and row.duty == Duty.TRADE else None
     if move is not None:
-        changes |= _verdict(held, now_row, outcome)
+        changes |= _verdict(held, row, outcome)
     elif outcome.message:
         changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
-    settled = now_row.duty == Duty.EXIT and not owes(now_row)
-    if settled:
+    if row.duty == Duty.EXIT and not owes(row):
         move, changes["duty"] = Move.SETTLE, Duty.NONE
-    new = now_row.change(move, guard=held.mine, **changes)
-    if move is not None and _is_news(now_row, new):
-        record(now_row, new, move, by=None, via="tick", why=outcome.message)
-    if new.duty != now_row.duty:
-        if new.duty == Duty.EXIT or new.duty == Duty.NONE:
-            BotConfig.objects.filter(pk=new.pk).update(is_active=False)
+    new = row.change(move, guard=guard, **changes)
+    if move is not None and _is_news(row, new):
+        record(row, new, move, by=None, via="tick", why=outcome.message)
+    if new.duty != row.duty:
+        BotConfig.objects.filter(pk=new.pk).update(is_active=False)
         interval = None if new.duty == Duty.NONE else held.bot.check_interval_seconds
         schedule.sync(new.pk, interval)
-    return decision
 
 
 def owes(state: BotState) -> bool:
@@ -222,22 +221,22 @@ def level_columns(levels: Levels) -> dict[str, Any]:
     }
 
 
-def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -> Decision:
-    """Write why; a tick that says the same as the one before raises that row's count."""
+def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -> int:
+    """Write why; a tick that says the same as the one before raises that row's count.
+
+    Returns the row's id.
+    """
     if outcome.order is None and held.state.decision_id is not None:
-        same = Decision.objects.filter(
+        repeated = Decision.objects.filter(
             pk=held.state.decision_id,
             action=outcome.action,
             gate=outcome.gate,
             message=outcome.message,
             order=None,
-        )
-        repeated = same.update(
-            count=F("count") + 1, last_at=at, numbers=dict(outcome.numbers), fence=fence
-        )
+        ).update(count=F("count") + 1, last_at=at, numbers=dict(outcome.numbers), fence=fence)
         if repeated:
-            return same.get()
-    return Decision.objects.create(
+            return held.state.decision_id
+    row = Decision.objects.create(
         bot=held.bot,
         action=outcome.action,
         gate=outcome.gate,
@@ -248,3 +247,4 @@ def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -
         last_at=at,
         fence=fence,
     )
+    return row.pk

@@ -59,7 +59,7 @@ def write_intent(
     entry = decision.action == "enter"
     state = held.state
     guard: dict[str, Any] = {
-        "run_epoch": state.run_epoch,
+        "run_epoch": held.epoch,
         "lease_until__gt": Now(),
         "has_unsettled_orders": False,
         "duty__in": [Duty.TRADE] if entry else [Duty.TRADE, Duty.EXIT],
@@ -87,7 +87,7 @@ def write_intent(
             dust=ZERO if entry else quantize(rules.dust_below(decision.price)),
             signed_at=datetime.fromtimestamp(signed_at / 1000, UTC),
             fence=state.fence,
-            run_epoch=state.run_epoch,
+            run_epoch=held.epoch,
             created_at=held.started,
         )
         if command is not None:

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
 
 
-def run(bot_id: int, world: World | None = None) -> Decision | None:
-    """Tick one bot once. Returns the decision row, or None when it was not ours to tick."""
+def run(bot_id: int, world: World | None = None) -> Outcome | None:
+    """Tick one bot once. Returns what it found, or None when it was not ours to tick."""
     held = lease.claim(bot_id, world or World())
     if held is None:
         return None

@@ -169,7 +169,8 @@ class Rules:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Round `value` down to a multiple of `step` (> 0)."""
-    return (value / step).to_integral_value(rounding=ROUND_DOWN) * step
+    # Python's 28 digits could round a wide quotient up to the next step.
+    return EXACT.multiply(EXACT.divide_int(value, step), step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
