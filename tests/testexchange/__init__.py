@@ -67,7 +67,8 @@ deposits, house (the counterparty: for each asset all balances + house = all dep
 status, code, fault), all in order, numbers as strings.
 """
 
-from tests.testexchange.client import ControlError, ExchangeControl, TestExchange
+from tests.testexchange.client import ControlError, ExchangeControl
+from tests.testexchange.process import TestExchange
 from tests.testexchange.settings import (
     DEFAULT_API_KEY,
     DEFAULT_CONFIG,

@@ -148,7 +148,7 @@ def prepare(rule: Rule, request: Request) -> None:
     if rule.action == "klines" and rule.details["defect"] == "stale":
         end = request.integer("endTime")
         since = int(rule.details["since_ms"])
-        request.overrides["endTime"] = str(since if end is None else min(end, since))
+        request.params["endTime"] = str(since if end is None else min(end, since))
 
 
 def apply(rule: Rule, answer: Response | None) -> Response:

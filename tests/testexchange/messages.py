@@ -28,7 +28,6 @@ class Request:
     body: str
     headers: dict[str, str]
     key: ApiKey | None = None
-    overrides: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def params(self) -> dict[str, str]:
@@ -36,7 +35,7 @@ class Request:
         pairs = parse_qsl(self.query, keep_blank_values=True)
         if self.body:
             pairs += parse_qsl(self.body, keep_blank_values=True)
-        return dict(pairs) | self.overrides
+        return dict(pairs)
 
     @property
     def api_key(self) -> str:

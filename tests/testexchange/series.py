@@ -57,7 +57,10 @@ class Series(Protocol):
 
     step_ms: int
     first_ms: int
-    last_ms: int | None  # open time of the last candle; None when it never ends
+
+    @property
+    def last_ms(self) -> int | None:
+        """The open time of the last candle; None when the series never ends."""
 
     def day(self, number: int) -> list[Candle]:
         """The base candles of one UTC day (days since 1970), in order, without the missing."""
@@ -91,7 +94,7 @@ class GeneratedSeries:
 
     step_ms = MINUTE
     first_ms = 1_502_928_000_000  # 2017-08-17: the first day of BTCUSDT on Binance
-    last_ms = None
+    last_ms: int | None = None
     OCTAVES = ((10080, 60), (1440, 30), (240, 15), (60, 8), (15, 4), (5, 2), (1, 1))
     PER_MILLE = 1000
 

@@ -1,0 +1,103 @@
+"""Real ccxt clients of a test exchange, and plain requests past ccxt, for its own tests."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import urllib.error
+import urllib.request
+from typing import Any
+
+import ccxt
+
+from tests.testexchange.client import ExchangeControl
+from tests.testexchange.process import TestExchange
+
+NOON = 1_678_363_200_000  # 2023-03-09 12:00 UTC
+SYMBOL = "BTC/USDT"
+
+
+def client_of(server: TestExchange, api_key: str, secret: str, **more: Any) -> ccxt.binance:
+    """A ccxt binance that talks to `server` and takes its time from there."""
+    client = ccxt.binance(
+        {
+            "apiKey": api_key,
+            "secret": secret,
+            "enableRateLimit": False,
+            "timeout": 5000,
+            "options": {
+                "fetchMarkets": {"types": ["spot"]},
+                "fetchCurrencies": False,
+                "fetchMargins": False,
+            },
+            **more,
+        }
+    )
+    server.install(client)
+    client.nonce = server.control.now
+    return client
+
+
+class Trader:
+    """An account of its own with 10000 USDT, and what its tests do with it."""
+
+    def __init__(self, server: TestExchange, name: str) -> None:
+        self.name = name
+        self.key = hashlib.sha256(name.encode()).hexdigest()
+        self.server = server
+        server.control.add_account(
+            name, api_key=self.key, secret="secret", balances={"USDT": "10000"}
+        )
+        self.ccxt = client_of(server, self.key, "secret")
+        self.ccxt.load_markets()
+
+    def buy(self, amount: float, client_id: str, **params: Any) -> Any:
+        given = {"newClientOrderId": client_id, **params}
+        return self.ccxt.create_order(SYMBOL, "market", "buy", amount, None, given)
+
+    def sell(self, amount: float, client_id: str) -> Any:
+        given = {"newClientOrderId": client_id}
+        return self.ccxt.create_order(SYMBOL, "market", "sell", amount, None, given)
+
+    def limit(self, side: str, amount: float, price: float, client_id: str, **params: Any) -> Any:
+        given = {"newClientOrderId": client_id, **params}
+        return self.ccxt.create_order(SYMBOL, "limit", side, amount, price, given)
+
+    def order(self, client_id: str) -> Any:
+        return self.ccxt.fetch_order(None, SYMBOL, {"clientOrderId": client_id})
+
+    def wallet(self) -> dict[str, Any]:
+        return self.server.control.balances(self.name)
+
+    def true_orders(self) -> list[dict[str, Any]]:
+        return self.server.control.orders(self.name)
+
+    def true_trades(self) -> list[dict[str, Any]]:
+        return self.server.control.trades(self.name)
+
+
+def calm(control: ExchangeControl) -> None:
+    """A known state: noon, BTC at 20000, plain fees, no spread, no fault."""
+    control.set_time(NOON, auth="exchange")
+    control.set_skew(0)
+    control.set_spread(0)
+    control.set_fee(maker="0.001", taker="0.001", mode="default", bnb_price="300")
+    control.refuse(False)
+    control.clear_faults()
+    control.set_price("BTCUSDT", "20000")
+
+
+def get(
+    server: TestExchange, path: str, params: str = "", *, key: str = "", signature: str = ""
+) -> tuple[int, dict[str, str], bytes]:
+    """One plain GET; with a key it is signed with "secret", or carries the given signature."""
+    if key:
+        signed = hmac.new(b"secret", params.encode(), hashlib.sha256).hexdigest()
+        params += f"&signature={signature or signed}"
+    request = urllib.request.Request(f"{server.url}/{path}?{params}", headers={"X-MBX-APIKEY": key})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()
