@@ -1,4 +1,7 @@
+"""The app: its models, and the triggers that go with them."""
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -6,3 +9,9 @@ class BotsConfig(AppConfig):
     name = "bots"
     verbose_name = _("Bots")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Have the triggers made after each migration."""
+        from bots import guards
+
+        post_migrate.connect(guards.install, sender=self)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import django
 import pytest
 
 from botsite.platform.bootstrap import ROOT, fernet_key
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
         number = int(worker["workerid"].removeprefix("gw")) + 1
         os.environ["REDIS_URL"] = os.environ["REDIS_URL"].removesuffix("/0") + f"/{number}"
         os.environ["DATA_DIR"] += f"/{number}"
+    django.setup()
 
 
 def _start_surroundings() -> None:
