@@ -1,11 +1,15 @@
 """The Celery app: `celery -A botsite worker` and `celery -A botsite beat`."""
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
+# Its danger is pickle, and only JSON is accepted here.
+warnings.filterwarnings("ignore", message=".*superuser privileges", category=SecurityWarning)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
 
 app = Celery("botsite")

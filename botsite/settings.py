@@ -11,12 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from botsite import logs
 from botsite.platform.redis import DEFAULT_URL, running_url
+
+# Lets `ModelForm[User]` and `ModelAdmin[User]`, which the type checker asks for, run as well.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -48,6 +52,7 @@ TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 # -- Django ---------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "bots.apps.BotsConfig",
+    "botsite.platform",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -76,6 +81,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "bots.middleware.ViewerMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     # Last, as axes asks: it turns a refused sign-in into its lock-out answer.
     "axes.middleware.AxesMiddleware",
@@ -285,7 +291,7 @@ HTTP_TIMEOUT_SECONDS = env.float("HTTP_TIMEOUT_SECONDS", default=8)
 ORDER_FENCE_SECONDS = env.float("ORDER_FENCE_SECONDS", default=20)
 RECV_WINDOW_MS = env.int("RECV_WINDOW_MS", default=5000)
 SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=60)
-CANARY_SECONDS = env.float("CANARY_SECONDS", default=90)
+CANARY_SECONDS = env.int("CANARY_SECONDS", default=90)
 COMMAND_TTL_SECONDS = env.float("COMMAND_TTL_SECONDS", default=60)
 RESET_SPREAD_SECONDS = env.float("RESET_SPREAD_SECONDS", default=5)
 MIN_CHECK_INTERVAL_SECONDS = env.int("MIN_CHECK_INTERVAL_SECONDS", default=5)

