@@ -133,7 +133,7 @@ def test_a_halted_market_takes_no_order():
     "error",
     [
         Unreachable(Fault.NETWORK, "read timed out"),
-        Unusable(Fault.MARKET_UNKNOWN, "delisted"),
+        Unusable(Fault.STALE_DATA, "no candles"),
         Unreachable(Fault.RATE_LIMIT, "429", retry_after=30),
     ],
 )
@@ -145,6 +145,13 @@ def test_without_market_data_nothing_is_sent(feed, error):
     assert (caught.value.fault, caught.value.sent) == (error.fault, False)
     assert caught.value.retry_after == error.retry_after
     assert not book.reports
+
+
+def test_an_order_for_a_market_that_is_gone_is_rejected(feed):
+    feed.error = Unusable(Fault.MARKET_UNKNOWN, "delisted")
+    with pytest.raises(Rejected) as caught:
+        paper(feed, DictBook(USDT="1000")).place(request())
+    assert caught.value.fault is Fault.MARKET_UNKNOWN
 
 
 def test_no_order_is_filled_at_a_price_that_cannot_be(feed):

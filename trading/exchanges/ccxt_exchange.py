@@ -1,47 +1,137 @@
 """Exchanges through ccxt: the only file that imports it, and only when first used."""
 
-from dataclasses import dataclass, field
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import ModuleType
+
+from trading.exchange import Fault, Unusable
+from trading.exchanges.account import CcxtExchange, Credentials
+from trading.exchanges.answers import bad, candle_rows, ticker_quote
+from trading.exchanges.clock import ExchangeClock
+from trading.exchanges.errors import Call
+from trading.exchanges.markets import Markets
+from trading.market import TIMEFRAMES, Candles, Quote, Rules
+
+__all__ = ["CcxtExchange", "CcxtFeed", "Credentials", "preload", "shared_feed"]
+
+#: Candles that are asked for at once.
+PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """An API key in the clear. Lives in one process, shows nothing of itself."""
+def _ccxt() -> ModuleType:
+    import ccxt
 
-    api_key: str = field(repr=False)
-    secret: str = field(repr=False)
-    passphrase: str = field(default="", repr=False)
+    module: ModuleType = ccxt
+    return module
+
+
+def preload() -> None:
+    """Import ccxt now: called in the worker's parent, so that its children share the memory."""
+    _ccxt()
 
 
 class CcxtFeed:
-    """Public market data of one ccxt exchange (Feed). Shared by all bots of a process."""
+    """Public market data of one ccxt exchange (trading.exchange.Feed), shared by a process.
 
-    name: str  # the ccxt id
-    key: str  # "binance:spot:live" plus the api base, if one is set
+    `mode` live or testnet (paper reads live data); `market_type` spot; `api_base` replaces scheme
+    and host of the exchange's REST addresses; `timeout_s` holds for connecting and for reading.
+    Markets are loaded again after `markets_ttl_s`, the clock is compared after `time_ttl_s` (0:
+    at each question). Refused(CLIENT) if ccxt cannot serve this.
+    """
 
     def __init__(
         self,
         exchange_id: str,
         *,
-        mode: str = "live",  # live | testnet; paper uses live
+        mode: str = "live",
         market_type: str = "spot",
-        api_base: str | None = None,  # replaces scheme and host of the REST addresses
-        timeout_s: float = 8.0,  # connect and read
-        markets_ttl_s: float = 900.0,
+        api_base: str | None = None,
+        timeout_s: float = 8.0,
+        markets_ttl_s: float = 600.0,
+        time_ttl_s: float = 600.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        raise NotImplementedError
+        # Not at the top: whoever only names these classes must not pay for an HTTP client.
+        from trading.exchanges.client import Clients
+
+        self.name = exchange_id
+        self.key = " ".join(filter(None, (exchange_id, market_type, mode, api_base)))
+        self.market_type = market_type
+        self.clients = Clients(
+            _ccxt(),
+            exchange_id,
+            mode=mode,
+            market_type=market_type,
+            api_base=api_base,
+            timeout_s=timeout_s,
+            monotonic=monotonic,
+        )
+        self._client = self.clients.client()
+        self.markets = Markets(
+            self._client.raw,
+            lambda: self._client.call(Call.READ, "load_markets", True),
+            market_type=market_type,
+            ttl_s=markets_ttl_s,
+            monotonic=monotonic,
+        )
+        self.clock = ExchangeClock(self._fetch_time, ttl_s=time_ttl_s, monotonic=monotonic)
+
+    def __repr__(self) -> str:
+        return f"CcxtFeed({self.key})"
+
+    def now(self) -> int:
+        """Return the exchange's time, Unix ms."""
+        return self.clock.now()
+
+    def symbols(self) -> Mapping[str, Rules]:
+        """Return the rules of all markets of this type, keyed by symbol."""
+        return self.markets.rules()
+
+    def rules(self, symbol: str) -> Rules:
+        """Return one market's rules; Unusable(MARKET_UNKNOWN) if it was delisted or never was."""
+        return self.markets.of(symbol)
+
+    def candles(self, symbol: str, timeframe: str, count: int) -> Candles:
+        """Return the newest `count` candles that are closed by the exchange's own clock."""
+        self.markets.known(symbol)
+        if timeframe not in (self._client.raw.timeframes or {}):
+            raise Unusable(Fault.MARKET_UNKNOWN, f"{self.name} has no {timeframe} candles")
+        now, length = self.now(), TIMEFRAMES[timeframe]
+        rows: list[tuple[float, ...]] = []
+        since = (now // length - count) * length
+        while count and since <= now:
+            page = self._page(symbol, timeframe, since if count >= PAGE else None, count + 1)
+            rows += page
+            if count < PAGE or not page or page[-1][0] < since:
+                break
+            since = int(page[-1][0]) + length
+        closed = [row for row in rows if row[0] + length <= now]
+        return Candles.from_rows(symbol, timeframe, closed[-count:] if count else [])
+
+    def _page(
+        self, symbol: str, timeframe: str, since: int | None, limit: int
+    ) -> list[tuple[float, ...]]:
+        args = (symbol, timeframe, since, min(limit, PAGE))
+        return candle_rows(self._client.call(Call.READ, "fetch_ohlcv", *args))
+
+    def quote(self, symbol: str) -> Quote:
+        """Return bid, ask and last price."""
+        self.markets.known(symbol)
+        now = self.now()
+        return ticker_quote(self._client.call(Call.READ, "fetch_ticker", symbol), symbol, now)
+
+    def _fetch_time(self) -> int:
+        if not self._client.raw.has.get("fetchTime"):
+            return int(time.time() * 1000)
+        found = self._client.call(Call.READ, "fetch_time")
+        if not isinstance(found, int):
+            raise bad("the exchange's time is no number")
+        return found
 
 
-class CcxtExchange:
-    """One account (Exchange), on top of the feed of its exchange and mode."""
-
-    fence_ms: int | None
-
-    def __init__(
-        self, feed: CcxtFeed, credentials: Credentials, *, recv_window_ms: int = 5000
-    ) -> None:
-        raise NotImplementedError
-
-
+@lru_cache(maxsize=32)
 def shared_feed(
     exchange_id: str,
     *,
@@ -49,12 +139,20 @@ def shared_feed(
     market_type: str = "spot",
     api_base: str | None = None,
     timeout_s: float = 8.0,
-    markets_ttl_s: float = 900.0,
+    markets_ttl_s: float = 600.0,
+    time_ttl_s: float = 600.0,
 ) -> CcxtFeed:
-    """Return this process's feed for these arguments; Refused(CLIENT) for an unknown exchange."""
-    raise NotImplementedError
+    """Return this process's feed for these arguments; Refused(CLIENT) as CcxtFeed."""
+    return CcxtFeed(
+        exchange_id,
+        mode=mode,
+        market_type=market_type,
+        api_base=api_base,
+        timeout_s=timeout_s,
+        markets_ttl_s=markets_ttl_s,
+        time_ttl_s=time_ttl_s,
+    )
 
 
-def preload() -> None:
-    """Import ccxt now: called in the worker's parent, so that its children share the memory."""
-    raise NotImplementedError
+# A connection must not be used by two processes.
+os.register_at_fork(after_in_child=shared_feed.cache_clear)

@@ -2,7 +2,7 @@
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
-from trading.exchange import Fault, Rejected
+from trading.exchange import ExchangeError, Fault, Rejected, Unreachable
 from trading.market import EXACT, OrderRequest, Rules
 from trading.rounding import readable
 
@@ -38,3 +38,10 @@ def check_order(request: OrderRequest, rules: Rules, price: Decimal | None = Non
 def need(least: Decimal, have: Decimal, currency: str) -> str:
     """Say both for people, rounded so that what is needed surely suffices."""
     return f"need {readable(least, ROUND_CEILING)}, have {readable(have, ROUND_FLOOR)} {currency}"
+
+
+def before_sending(error: ExchangeError) -> ExchangeError:
+    """Return what a failure to prepare an order means for it: nothing has been sent."""
+    if error.fault is Fault.MARKET_UNKNOWN:
+        return Rejected(error.fault, error.text)
+    return Unreachable(error.fault, error.text, sent=False, retry_after=error.retry_after)

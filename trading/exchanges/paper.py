@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 from typing import Protocol
 
 from trading.exchange import Fault, Rejected, Unreachable, Unusable
-from trading.exchanges.checks import check_order, need
+from trading.exchanges.checks import before_sending, check_order, need
 from trading.execution import fill_market
 from trading.market import (
     EXACT,
@@ -94,8 +94,8 @@ class PaperExchange:
     def place(self, request: OrderRequest) -> OrderReport:
         """Fill a market order at the price shared by all bots of the process.
 
-        Rejected: MARKET_HALTED, BELOW_MINIMUM, INSUFFICIENT_FUNDS (need and have in the text),
-        ORDER_REJECTED. Without a price to be believed: Unreachable with sent False.
+        Rejected: MARKET_HALTED, MARKET_UNKNOWN, BELOW_MINIMUM, INSUFFICIENT_FUNDS (need and have
+        in the text), ORDER_REJECTED. Without a price to be believed: Unreachable with sent False.
         """
         stored = self._book.find(request.client_order_id)
         if stored is not None:
@@ -107,8 +107,7 @@ class PaperExchange:
             quote = self._data.quote(self._feed, request.symbol)
             at = self._feed.now()
         except (Unreachable, Unusable) as error:
-            text, after = error.text, error.retry_after
-            raise Unreachable(error.fault, text, sent=False, retry_after=after) from error
+            raise before_sending(error) from error
         check_order(request, rules, quote.ask if request.side is Side.BUY else quote.bid)
         rate = rules.taker_fee if self._fee_rate is None else self._fee_rate
         fill = fill_market(request, quote, self._slippage, rate, rules, at)

@@ -1,0 +1,192 @@
+"""An account on an exchange: orders that are sent once, and what became of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from trading.exchange import ExchangeError, Fault, Rejected, Unreachable, Unusable
+from trading.exchanges.answers import bad, fill_reports, holdings, order_report
+from trading.exchanges.checks import before_sending, check_order
+from trading.exchanges.errors import Call
+from trading.market import FillReport, Holding, KeyRights, OrderReport, OrderRequest, Rules
+
+if TYPE_CHECKING:
+    from trading.exchanges.ccxt_exchange import CcxtFeed
+
+#: Exchanges that refuse an order whose signed time is older than recvWindow: there "not found"
+#: proves, after a while, that it was never accepted. Others sign a counter, which proves nothing.
+FENCED = frozenset({"binance"})
+#: From the end of recvWindow until "not found" is final: Binance may work on a request for 10 s.
+FENCE_MARGIN_MS = 15_000
+#: An order's fills are read in pages of this many, and no more pages than this.
+PAGE, MAX_PAGES = 1000, 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An API key in the clear. Lives in one process, shows nothing of itself."""
+
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    passphrase: str = field(default="", repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials do not leave their process")
+
+
+class CcxtExchange:
+    """One account (trading.exchange.Exchange) on top of the feed of its exchange and mode."""
+
+    def __init__(
+        self, feed: CcxtFeed, credentials: Credentials, *, recv_window_ms: int = 5000
+    ) -> None:
+        self.name = feed.name
+        self.key = feed.key
+        self.now = feed.now
+        self.symbols = feed.symbols
+        self.rules = feed.rules
+        self.candles = feed.candles
+        self.quote = feed.quote
+        self._feed = feed
+        self._fenced = feed.name in FENCED
+        self.fence_ms: int | None = recv_window_ms + FENCE_MARGIN_MS if self._fenced else None
+        self._recv_window_ms = recv_window_ms
+        self._client = feed.clients.client(
+            credentials.api_key, credentials.secret, credentials.passphrase
+        )
+        self._client.raw.options["recvWindow"] = recv_window_ms
+
+    def __repr__(self) -> str:
+        return f"CcxtExchange({self.key})"
+
+    def place(self, request: OrderRequest) -> OrderReport:
+        """Send one order, once, under our own client order id.
+
+        Rejected or Refused: a clear no. Unreachable: `sent` False when the exchange surely did not
+        accept it (nothing was written, 429, 418, a time it does not accept); else look it up.
+        """
+        rules = self._prepare(request)
+        params: dict[str, Any] = {"clientOrderId": request.client_order_id}
+        if self._fenced:
+            # The exchange itself refuses the order once signed_at + recvWindow is past.
+            params |= {"timestamp": request.signed_at, "recvWindow": self._recv_window_ms}
+        price = None if request.price is None else format(request.price, "f")
+        kind, side, amount = request.type.value, request.side.value, format(request.amount, "f")
+        args = (request.symbol, kind, side, amount, price, params)
+        try:
+            order = self._client.call(Call.ORDER, "create_order", *args)
+        except Rejected as error:
+            raise Rejected(error.fault, _reason(error, request, rules)) from None
+        except Unreachable as error:
+            if error.fault is Fault.CLOCK:
+                self._feed.clock.forget()
+            raise
+        return order_report(order, request)
+
+    def _prepare(self, request: OrderRequest) -> Rules:
+        """Do what has to be done before an order is sent; what fails here was surely not sent."""
+        try:
+            rules = self._feed.rules(request.symbol)
+            self._feed.markets.share_with(self._client.raw)
+        except (Unreachable, Unusable) as error:
+            raise before_sending(error) from None
+        check_order(request, rules, request.price)
+        return rules
+
+    def find(self, request: OrderRequest, exchange_order_id: str = "") -> OrderReport | None:
+        """Look the order up by its client order id, with its fills; None: there is none."""
+        self._feed.markets.known(request.symbol)
+        order = self._read(
+            Call.FIND, "fetch_order", exchange_order_id or None, request.symbol, _named(request)
+        )
+        if order is None:
+            return None
+        report = order_report(order, request, ())
+        if not report.filled:
+            return report
+        return order_report(order, request, self._fills(request, report))
+
+    def _fills(self, request: OrderRequest, report: OrderReport) -> tuple[FillReport, ...]:
+        """Read an order's fills, page by page; the newest may be missing for a moment."""
+        order_id, found = report.exchange_order_id, {}
+        params: dict[str, Any] = {"orderId": order_id}
+        for _ in range(MAX_PAGES):
+            trades = self._read(
+                Call.READ, "fetch_my_trades", request.symbol, None, PAGE, dict(params)
+            )
+            page = fill_reports(trades, at=report.at, order_id=order_id)
+            found.update({fill.trade_id: fill for fill in page})
+            if len(page) < PAGE or not self._fenced:
+                break
+            params["fromId"] = str(max(int(fill.trade_id) for fill in page) + 1)
+        return tuple(found.values())
+
+    def cancel(self, request: OrderRequest, exchange_order_id: str = "") -> None:
+        """Ask for cancellation, once; Rejected when there is nothing (left) to cancel."""
+        self._feed.markets.known(request.symbol)
+        self._sign()
+        order = self._client.call(
+            Call.CANCEL, "cancel_order", exchange_order_id or None, request.symbol, _named(request)
+        )
+        if not isinstance(order, Mapping) or not order.get("id"):
+            raise bad("the answer is about no order")
+
+    def balance(self) -> Mapping[str, Holding]:
+        """Return the account's holdings that are not zero."""
+        balance = self._read(Call.READ, "fetch_balance", {"type": self._feed.market_type})
+        if self.name in FENCED and not isinstance(balance["info"].get("balances"), list):
+            raise bad("the answer is no balance")
+        return holdings(balance)
+
+    def rights(self) -> KeyRights:
+        """Return what the key may do, as far as the exchange tells."""
+        if self.name not in FENCED:
+            self.balance()
+            return KeyRights()
+        if "sapi" not in self._client.raw.urls["api"]:  # the testnet
+            account = self._read(Call.READ, "private_get_account")
+            return KeyRights(may_trade=_flag(account, "canTrade"))
+        said = self._read(Call.READ, "sapi_get_account_apirestrictions")
+        if not isinstance(said, Mapping) or "enableReading" not in said:
+            raise bad("the answer says nothing about the key")
+        return KeyRights(
+            may_trade=_flag(said, "enableSpotAndMarginTrading"),
+            may_withdraw=_flag(said, "enableWithdrawals"),
+            ip_bound=_flag(said, "ipRestrict"),
+        )
+
+    def _read(self, what: Call, method: str, *args: Any) -> Any:
+        """Ask a signed question; if the exchange does not like our time, once more."""
+        self._sign()
+        try:
+            return self._client.call(what, method, *args)
+        except Unreachable as error:
+            if error.fault is not Fault.CLOCK:
+                raise
+        self._feed.clock.forget()
+        self._sign()
+        return self._client.call(what, method, *args)
+
+    def _sign(self) -> None:
+        """Make the next signed call carry the exchange's time and the markets as they are now."""
+        raw = self._client.raw
+        self._feed.markets.share_with(raw)
+        if "timeDifference" in raw.options:
+            raw.options["timeDifference"] = raw.milliseconds() - self._feed.now()
+
+
+def _named(request: OrderRequest) -> dict[str, Any]:
+    return {"clientOrderId": request.client_order_id}
+
+
+def _flag(answer: Mapping[str, Any], name: str) -> bool | None:
+    value = answer.get(name)
+    return value if isinstance(value, bool) else None
+
+
+def _reason(error: ExchangeError, request: OrderRequest, rules: Rules) -> str:
+    """Say which order was refused, and what would have been enough where the market tells."""
+    text = f"{request.side.value} {request.amount:f} {request.symbol}: {error.text}"
+    if error.fault is Fault.BELOW_MINIMUM and rules.min_notional:
+        text += f" (need {rules.min_notional:f} {rules.quote})"
+    return text
