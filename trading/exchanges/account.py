@@ -38,7 +38,7 @@ class CcxtExchange:
     """One account (trading.exchange.Exchange) on top of the feed of its exchange and mode."""
 
     def __init__(
-        self, feed: CcxtFeed, credentials: Credentials, *, recv_window_ms: int = 5000
+        self, feed: "CcxtFeed", credentials: Credentials, *, recv_window_ms: int = 5000
     ) -> None:
         self.name = feed.name
         self.key = feed.key
