@@ -196,35 +196,39 @@ def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason)
 
 def command(bot: BotConfig, kind: str, *, by: User | None, via: str) -> Command:
     """Ask the next tick to enter or exit by force. Refusal when one waits or it makes no sense."""
-    try:
-        row = _outpacing_command(bot.pk, kind, by, via)
-    except IntegrityError:
-        raise Refusal("pending", _("A command is already waiting for the next tick.")) from None
+    row = _outpacing(lambda: _command(bot.pk, kind, by, via))
     schedule.nudge(bot.pk)
     return row
 
 
-def _outpacing_command(bot_id: int, kind: str, by: User | None, via: str) -> Command:
-    with transaction.atomic():
-        expire_commands(bot_id)
-        state = BotState.objects.filter(pk=bot_id).select_related("bot").first()
-        if state is None or state.duty == Duty.NONE:
-            raise Refusal("not_running", _("The bot is not running."))
-        if state.has_unsettled_orders:
-            raise Refusal("order_unknown", _("An order is still open or unanswered."))
-        if kind == Command.Kind.ENTER and state.duty != Duty.TRADE:
-            raise Refusal("not_running", _("The bot is stopping: it opens nothing."))
-        if kind == Command.Kind.ENTER and state.in_position:
-            raise Refusal("in_position", _("The bot already holds a position."))
-        if kind == Command.Kind.EXIT and not state.in_position:
-            raise Refusal("flat", _("The bot holds no position."))
-        return Command.objects.create(
-            bot_id=bot_id,
-            kind=kind,
-            by=by,
-            via=via,
-            expires_at=timezone.now() + timedelta(seconds=settings.COMMAND_TTL_SECONDS),
-        )
+def _command(bot_id: int, kind: str, by: User | None, via: str) -> Command:
+    expire_commands(bot_id)
+    state = BotState.objects.filter(pk=bot_id).first()
+    if state is None or state.duty == Duty.NONE:
+        raise Refusal("not_running", _("The bot is not running."))
+    _check_may_command(state, kind)
+    if Command.objects.filter(bot_id=bot_id, status=Command.Status.PENDING).exists():
+        raise Refusal("pending", _("A command is already waiting for the next tick."))
+    # Touching the row lets the page see the command, and a tick in flight know that it came late.
+    state.change(None, guard={"version": state.version})
+    return Command.objects.create(
+        bot_id=bot_id,
+        kind=kind,
+        by=by,
+        via=via,
+        expires_at=timezone.now() + timedelta(seconds=settings.COMMAND_TTL_SECONDS),
+    )
+
+
+def _check_may_command(state: BotState, kind: str) -> None:
+    if state.has_unsettled_orders:
+        raise Refusal("order_unknown", _("An order is still open or unanswered."))
+    if kind == Command.Kind.ENTER and state.duty != Duty.TRADE:
+        raise Refusal("not_running", _("The bot is stopping: it opens nothing."))
+    if kind == Command.Kind.ENTER and state.in_position:
+        raise Refusal("in_position", _("The bot already holds a position."))
+    if kind == Command.Kind.EXIT and not state.in_position:
+        raise Refusal("flat", _("The bot holds no position."))
 
 
 def expire_commands(bot_id: int) -> None:

@@ -23,7 +23,7 @@ DROP TRIGGER IF EXISTS bots_account_is_the_owners ON bots_botconfig;
 CREATE TRIGGER bots_account_is_the_owners
     BEFORE INSERT OR UPDATE OF account_id, owner_id ON bots_botconfig
     FOR EACH ROW EXECUTE FUNCTION bots_account_is_the_owners();
-"""  # noqa: S608 - no value from outside
+"""
 
 
 def _sqlite(event: str) -> str:

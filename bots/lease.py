@@ -7,7 +7,7 @@ that was frozen past its lease can change nothing any more.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 
 from bots import schedule
 from bots.control import record
-from bots.lifecycle import Duty, Move, Reason, WindDown
-from bots.models import Account, BotConfig, BotState, Decision, Order, Outpaced
+from bots.lifecycle import Duty, Move, Reason, Status, WindDown
+from bots.models import Account, BotConfig, BotState, Command, Decision, Order, Outpaced
 from bots.world import World
 from trading.risk import Levels
 
@@ -34,6 +34,7 @@ class Held:
     bot: BotConfig
     state: BotState
     epoch: int  # the run_epoch at the claim: stop, start and edit raise the row's
+    day: date  # the trading day this tick judges by: a reset meanwhile moves the row's on
     world: World
     started: datetime
     deadline: float  # time.monotonic()
@@ -89,8 +90,12 @@ class Outcome:
     price: Any = None
 
 
-def claim(bot_id: int, world: World) -> Held | None:
-    """Take the bot for one tick, or return None: no duty, or another tick has it."""
+def claim(bot_id: int, world: World, *, only_if_due: bool = False) -> Held | None:
+    """Take the bot for one tick, or return None: no duty, or another tick has it.
+
+    `only_if_due`: also leave a bot alone that was just ticked and has nothing new to do, so that
+    copies of one message make one tick.
+    """
     for _ in range(5):
         bot = (
             BotConfig.objects.select_related("state", "owner", "account")
@@ -102,6 +107,8 @@ def claim(bot_id: int, world: World) -> Held | None:
             return None
         state = bot.state
         now = world.clock()
+        if only_if_due and not is_due(bot, state, now):
+            return None
         free = Q(lease_until=None) | Q(lease_until__lt=Now())
         # The version makes what was read exact: a stop in between fails the claim, not the stop.
         won = BotState.objects.filter(free, pk=bot_id, version=state.version).update(
@@ -109,12 +116,29 @@ def claim(bot_id: int, world: World) -> Held | None:
             lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
             tick_started_at=now,
             last_run_at=now,
+            ticked_epoch=state.run_epoch,
         )
         if won:
             return _held(bot, state, world, now)
         if not BotState.objects.filter(free, pk=bot_id).exists():
             return None
     return None
+
+
+def is_due(bot: BotConfig, state: BotState, now: datetime) -> bool:
+    """Whether a bot wants its tick: its interval is half over, or something new waits for it."""
+    if state.last_run_at is None or state.ticked_epoch != state.run_epoch:
+        return True
+    if state.status == Status.STOPPED and state.duty == Duty.TRADE:
+        return True  # the day was reset
+    since = (now - state.last_run_at).total_seconds()
+    interval = bot.check_interval_seconds
+    if state.has_unsettled_orders:
+        interval = min(interval, settings.MIN_CHECK_INTERVAL_SECONDS)
+    # Half of it: a message may come a little early. A clock set back must not silence a bot.
+    if since < 0 or since >= interval / 2:
+        return True
+    return Command.objects.filter(bot=bot, status=Command.Status.PENDING).exists()
 
 
 def _held(bot: BotConfig, state: BotState, world: World, now: datetime) -> Held:
@@ -126,6 +150,7 @@ def _held(bot: BotConfig, state: BotState, world: World, now: datetime) -> Held:
         bot=bot,
         state=state,
         epoch=state.run_epoch,
+        day=state.counter_day,
         world=world,
         started=now,
         deadline=time.monotonic() + settings.TICK_DEADLINE_SECONDS,
@@ -149,6 +174,8 @@ def release(held: Held, outcome: Outcome) -> Outcome | None:
         except Outpaced:
             with transaction.atomic():
                 _write_end(held, outcome, held.locked(), held.mine)
+                # Whoever wrote meanwhile sent a nudge that found us in the way.
+                schedule.nudge(held.bot.pk)
     except LeaseLost:
         return None
     return outcome
@@ -164,7 +191,8 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
         changes |= {"last_price": outcome.price, "last_price_at": held.started}
     if outcome.levels is not None and row.in_position:
         changes |= level_columns(outcome.levels)
-    move = outcome.move if row.run_epoch == held.epoch and row.duty == Duty.TRADE else None
+    judged = row.run_epoch == held.epoch and row.counter_day == held.day
+    move = outcome.move if judged and row.duty == Duty.TRADE else None
     if move is not None:
         changes |= _verdict(held, row, outcome)
     elif outcome.message:

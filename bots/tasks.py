@@ -23,7 +23,7 @@ def _preload(**_: object) -> None:
 
 @shared_task
 def run_bot(bot_id: int) -> None:
-    tick.run(bot_id)
+    tick.run(bot_id, only_if_due=True)
 
 
 @shared_task

@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
 
 
-def run(bot_id: int, world: World | None = None) -> Outcome | None:
+def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -> Outcome | None:
     """Tick one bot once. Returns what it found, or None when it was not ours to tick."""
-    held = lease.claim(bot_id, world or World())
+    held = lease.claim(bot_id, world or World(), only_if_due=only_if_due)
     if held is None:
         return None
     try:
@@ -56,6 +56,7 @@ def _work(held: Held) -> Outcome:
     if reset.is_due(held.state, held.started):
         reset.roll_over(held.started, bot_ids=[held.bot.pk])
         held.refresh()
+        held.day = held.state.counter_day
     if refusal := _refusal(held):
         return outcome.of_reason(held, refusal, "")
     if held.state.duty == Duty.EXIT and not lease.owes(held.state):
@@ -89,13 +90,16 @@ def _trade(held: Held, exchange: Exchange, rules: Rules) -> Outcome:
     quote = held.world.data.quote(exchange, held.bot.symbol)
     signal, blind = _look(held, exchange)
     command = _command(held)
+    if command is not None and blind is not None and command.kind == Command.Kind.ENTER:
+        _refuse(command, blind.fault)
+        command = None
     view = _view(held, rules, quote, signal, command)
     decision = decide(view)
     if decision.action in ("enter", "exit"):
         # The balance costs a heavy call, so it is asked for only when an order is to be sized.
         decision = decide(_with_balance(view, exchange, rules))
     if command is not None and decision.gate != "command":
-        _refuse(command, decision)
+        _refuse(command, decision.gate)
     if decision.action in ("enter", "exit"):
         found = _order(held, exchange, rules, decision, command)
     elif blind is not None:
@@ -132,9 +136,9 @@ def _command(held: Held) -> Command | None:
     return command
 
 
-def _refuse(command: Command, decision: execution.Decision) -> None:
+def _refuse(command: Command, gate: str) -> None:
     Command.objects.filter(pk=command.pk, status=Command.Status.PENDING).update(
-        status=Command.Status.REFUSED, result=decision.gate, ended_at=timezone.now()
+        status=Command.Status.REFUSED, result=gate, ended_at=timezone.now()
     )
 
 

@@ -81,6 +81,9 @@ class BotState(models.Model):
     run_epoch = models.PositiveBigIntegerField(
         default=0, help_text="one more with each start, stop and edit"
     )
+    ticked_epoch = models.PositiveBigIntegerField(
+        default=0, help_text="the run_epoch that the newest tick saw"
+    )
     decision_id = models.PositiveBigIntegerField(null=True, help_text="the newest decision row")
 
     objects = StateQuerySet.as_manager()
