@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 #: Exchanges that refuse an order whose signed time is older than recvWindow: there "not found"
 #: proves, after a while, that it was never accepted. Others sign a counter, which proves nothing.
 FENCED = frozenset({"binance"})
-#: From the end of recvWindow until "not found" is final: Binance may work on a request for 10 s.
-FENCE_MARGIN_MS = 15_000
+#: From signed_at until "not found" is final: recvWindow, and the 10 s that Binance may work on it.
+FENCE_S = 20.0
 #: An order's fills are read in pages of this many, and no more pages than this.
 PAGE, MAX_PAGES = 1000, 20
 
@@ -38,7 +38,12 @@ class CcxtExchange:
     """One account (trading.exchange.Exchange) on top of the feed of its exchange and mode."""
 
     def __init__(
-        self, feed: "CcxtFeed", credentials: Credentials, *, recv_window_ms: int = 5000
+        self,
+        feed: "CcxtFeed",
+        credentials: Credentials,
+        *,
+        recv_window_ms: int = 5000,
+        fence_s: float = FENCE_S,
     ) -> None:
         self.name = feed.name
         self.key = feed.key
@@ -49,7 +54,7 @@ class CcxtExchange:
         self.quote = feed.quote
         self._feed = feed
         self._fenced = feed.name in FENCED
-        self.fence_ms: int | None = recv_window_ms + FENCE_MARGIN_MS if self._fenced else None
+        self.fence_ms: int | None = round(fence_s * 1000) if self._fenced else None
         self._recv_window_ms = recv_window_ms
         self._client = feed.clients.client(
             credentials.api_key, credentials.secret, credentials.passphrase
