@@ -1,0 +1,45 @@
+"""Throws away what only explains the past. Orders, fills, days and events are never touched."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from bots.models import BotState, Command, Decision, Order, PaperOrder
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """How many rows went."""
+
+    decisions: int
+    commands: int
+    paper_orders: int
+
+
+def prune(before: datetime) -> Pruned:
+    """Delete decisions, ended commands and answered paper orders from before that moment.
+
+    The newest decision of a bot stays, however old: its page and the next tick refer to it. So
+    does the paper exchange's answer to an order that is not settled: it will be asked for.
+    """
+    newest = BotState.objects.filter(pk=OuterRef("bot"), decision_id=OuterRef("pk"))
+    decisions = Decision.objects.filter(last_at__lt=before).exclude(Exists(newest))
+    commands = Command.objects.filter(ended_at__lt=before).exclude(status=Command.Status.PENDING)
+    settled = Order.objects.filter(client_order_id=OuterRef("client_order_id"), is_settled=True)
+    answers = PaperOrder.objects.filter(Exists(settled), created_at__lt=before)
+    return Pruned(
+        decisions=_delete(decisions), commands=_delete(commands), paper_orders=_delete(answers)
+    )
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    """Delete in batches, each in a transaction of its own: ticks get their turn in between."""
+    count = 0
+    while pks := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        rows.model._default_manager.filter(pk__in=pks).delete()
+        count += len(pks)
+    return count
