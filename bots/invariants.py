@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Count, F
@@ -27,19 +27,23 @@ class Violation:
         return f"{self.code} bot {self.bot_id or '-'}: {self.text}"
 
 
-def check() -> list[Violation]:
-    """Evaluate every invariant that the database alone can show. Empty: all hold."""
-    return [violation for rule in RULES for violation in rule()]
+def check(now: datetime | None = None) -> list[Violation]:
+    """Evaluate every invariant that the database alone can show. Empty: all hold.
+
+    `now`: the time to judge days by (replays bring their own).
+    """
+    at = now or timezone.now()
+    return [violation for rule in RULES for violation in rule(at)]
 
 
-def _one_tick() -> Iterator[Violation]:
+def _one_tick(_: datetime) -> Iterator[Violation]:
     """I1: a lease and an open tick belong together."""
     rows = BotState.objects.filter(tick_started_at__isnull=True, lease_until__isnull=False)
     for state in rows:
         yield Violation(code="I1", bot_id=state.pk, text="a lease without a tick")
 
 
-def _ledger_is_whole() -> Iterator[Violation]:
+def _ledger_is_whole(_: datetime) -> Iterator[Violation]:
     """I2, I6, I13: fills add up to their orders, settled orders are final and complete."""
     for order in Order.objects.prefetch_related("fills").iterator(chunk_size=500):
         booked = sum((fill.amount for fill in order.fills.all()), Decimal(0))
@@ -57,7 +61,7 @@ def _ledger_is_whole() -> Iterator[Violation]:
         yield Violation(code="I2", bot_id=None, text=f"trade {row['trade_id']} counted twice")
 
 
-def _states_are_legal() -> Iterator[Violation]:
+def _states_are_legal(_: datetime) -> Iterator[Violation]:
     """I5: the table allows the row, and duty is trade exactly when the bot is active."""
     for state in BotState.objects.select_related("bot"):
         if not lifecycle.is_allowed(state.status, state.reason, state.duty):
@@ -69,7 +73,7 @@ def _states_are_legal() -> Iterator[Violation]:
         yield Violation(code="I5", bot_id=bot.pk, text="active without a state")
 
 
-def _caches_are_folds() -> Iterator[Violation]:
+def _caches_are_folds(_: datetime) -> Iterator[Violation]:
     """I3, I7: position, counters and days are what a fresh fold over the fills gives."""
     days: dict[int, list[DayStats]] = {}
     for day in DayStats.objects.all():
@@ -92,9 +96,9 @@ def _caches_are_folds() -> Iterator[Violation]:
                 yield Violation(code="I3", bot_id=state.pk, text=text)
 
 
-def _days_are_closed() -> Iterator[Violation]:
+def _days_are_closed(now: datetime) -> Iterator[Violation]:
     """I3: each day before the current one is closed, and nothing is two minutes overdue."""
-    late = timezone.now() - timedelta(minutes=2)
+    late = now - timedelta(minutes=2)
     for state in BotState.objects.filter(day_ends_at__lt=late):
         text = f"day {state.counter_day} ended {state.day_ends_at:%Y-%m-%d %H:%M}Z, not rolled over"
         yield Violation(code="I3", bot_id=state.pk, text=text)
@@ -103,7 +107,7 @@ def _days_are_closed() -> Iterator[Violation]:
         yield Violation(code="I3", bot_id=day.bot_id, text=f"day {day.day} is past but open")
 
 
-def _unsettled_is_known() -> Iterator[Violation]:
+def _unsettled_is_known(_: datetime) -> Iterator[Violation]:
     """I4, I9: the state row knows of its open orders, and each has at most one."""
     unsettled = dict(
         Order.objects.filter(is_settled=False)
@@ -117,7 +121,7 @@ def _unsettled_is_known() -> Iterator[Violation]:
             yield Violation(code="I9", bot_id=state.pk, text=text)
 
 
-def _tenants_are_apart() -> Iterator[Violation]:
+def _tenants_are_apart(_: datetime) -> Iterator[Violation]:
     """I11: a bot, its account and its orders have one owner."""
     foreign = BotConfig.objects.exclude(account=None).exclude(account__owner=F("owner"))
     for bot in foreign:
@@ -126,7 +130,7 @@ def _tenants_are_apart() -> Iterator[Violation]:
         yield Violation(code="I11", bot_id=order.bot_id, text=f"{order} is on a foreign account")
 
 
-def _ticks_are_told() -> Iterator[Violation]:
+def _ticks_are_told(_: datetime) -> Iterator[Violation]:
     """I14: the newest finished tick has its decision row."""
     for state in BotState.objects.filter(fence__gt=0, tick_started_at=None):
         newest = Decision.objects.filter(bot_id=state.pk).order_by("-pk").first()
@@ -135,7 +139,7 @@ def _ticks_are_told() -> Iterator[Violation]:
             yield Violation(code="I14", bot_id=state.pk, text=text)
 
 
-def _schedule_is_in_step() -> Iterator[Violation]:
+def _schedule_is_in_step(_: datetime) -> Iterator[Violation]:
     """I15: exactly the bots with duty are scheduled, at their own interval."""
     wanted, rows = intervals(), schedule.scheduled()
     for bot_id in wanted.keys() ^ rows.keys():
@@ -147,7 +151,7 @@ def _schedule_is_in_step() -> Iterator[Violation]:
             yield Violation(code="I15", bot_id=bot_id, text=text)
 
 
-def _paper_books_balance() -> Iterator[Violation]:
+def _paper_books_balance(_: datetime) -> Iterator[Violation]:
     """I7: a paper account holds of its base coin exactly what its bot's fills left there."""
     bots = BotConfig.objects.filter(mode=Mode.PAPER, account__isnull=False, state__isnull=False)
     for bot in bots.select_related("state", "account"):
@@ -159,7 +163,7 @@ def _paper_books_balance() -> Iterator[Violation]:
             yield Violation(code="I7", bot_id=bot.pk, text=text)
 
 
-RULES: tuple[Callable[[], Iterator[Violation]], ...] = (
+RULES: tuple[Callable[[datetime], Iterator[Violation]], ...] = (
     _one_tick,
     _ledger_is_whole,
     _states_are_legal,

@@ -97,12 +97,8 @@ def claim(bot_id: int, world: World, *, only_if_due: bool = False) -> Held | Non
     copies of one message make one tick.
     """
     for _ in range(5):
-        bot = (
-            BotConfig.objects.select_related("state", "owner", "account")
-            .filter(pk=bot_id, state__isnull=False)
-            .exclude(state__duty=Duty.NONE)
-            .first()
-        )
+        rows = BotConfig.objects.select_related("state", "owner", "account").order_by()
+        bot = rows.filter(pk=bot_id, state__duty__in=[Duty.TRADE, Duty.EXIT]).first()
         if bot is None:
             return None
         state = bot.state

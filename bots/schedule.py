@@ -155,7 +155,7 @@ def nudge(bot_id: int) -> None:
     transaction.on_commit(lambda: send(RUN_BOT, bot_id))
 
 
-def send(task: str, *args: int, expires: float = 60) -> bool:
+def send(task: str, *args: int | str, expires: float = 60) -> bool:
     """Queue a task by name, now. Returns whether the broker took it; never raises."""
     try:
         current_app.send_task(task, args=args, expires=expires, retry=False)

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from bots import reset, schedule
 from bots.lifecycle import Duty, Mode
-from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat
+from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market
+from bots.models.bot import SIMULATED
 
 
 def sweep() -> dict[str, int]:
@@ -24,6 +25,7 @@ def sweep() -> dict[str, int]:
         schedule.send(schedule.RUN_BOT, bot_id)
     checks = _queue_key_checks()
     balances = _queue_balances()
+    markets = _queue_markets()
     Heartbeat.beat("sweep", f"{len(rolled)} rolled over, {len(late)} late")
     return {
         "rolled_over": len(rolled),
@@ -31,6 +33,7 @@ def sweep() -> dict[str, int]:
         "late": len(late),
         "key_checks": checks,
         "balances": balances,
+        "markets": markets,
     }
 
 
@@ -52,6 +55,18 @@ def late_bots() -> list[int]:
         for state in rows.select_related("bot")
         if state.has_unsettled_orders or state.is_late(now)
     ]
+
+
+def _queue_markets() -> int:
+    """Queue a reading of market rules wherever they are missing or old."""
+    used = set(BotConfig.objects.alive().values_list("exchange", "mode").distinct())
+    used |= set(Account.objects.values_list("exchange", "mode").distinct())
+    used.add((SIMULATED, Mode.PAPER.value))
+    fresh = timezone.now() - timedelta(seconds=settings.MARKETS_TTL_SECONDS)
+    known = set(Market.objects.filter(as_of__gt=fresh).values_list("exchange", "mode").distinct())
+    for exchange, mode in sorted(used - known):
+        schedule.send("bots.tasks.refresh_markets", exchange, mode)
+    return len(used - known)
 
 
 def _queue_key_checks() -> int:

@@ -6,9 +6,9 @@ Ticks are acknowledged before they run and never retried: a second run could sen
 from datetime import timedelta
 
 from celery import shared_task
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_ready
 
-from bots import accounts, reset, tick
+from bots import accounts, reset, schedule, tick
 from bots import sweep as sweeping
 from bots.models import Heartbeat
 from trading.exchange import ExchangeError
@@ -19,6 +19,13 @@ from trading.exchanges import ccxt_exchange
 def _preload(**_: object) -> None:
     """Import ccxt once in the parent: its children share the memory."""
     ccxt_exchange.preload()
+
+
+@worker_ready.connect
+def _catch_up(**_: object) -> None:
+    """Look at once for what fell due while no worker ran."""
+    schedule.send("bots.tasks.sweep")
+    schedule.send("bots.tasks.canary")
 
 
 @shared_task
@@ -54,4 +61,5 @@ def refresh_balance(account_id: int) -> None:
 
 @shared_task(throws=(ExchangeError,))
 def refresh_markets(exchange: str, mode: str) -> None:
-    accounts.refresh_markets(exchange, mode, max_age=timedelta(hours=1))
+    # A second message of the same minute finds the rows fresh.
+    accounts.refresh_markets(exchange, mode, max_age=timedelta(minutes=1))
