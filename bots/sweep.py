@@ -59,8 +59,10 @@ def late_bots() -> list[int]:
 
 def _queue_markets() -> int:
     """Queue a reading of market rules wherever they are missing or old."""
-    used = set(BotConfig.objects.alive().values_list("exchange", "mode").distinct())
-    used |= set(Account.objects.values_list("exchange", "mode").distinct())
+    ticking = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT])
+    used = set(ticking.values_list("exchange", "mode").distinct())
+    keyed = Account.objects.filter(key__isnull=False).exclude(key__is_valid=False)
+    used |= set(keyed.values_list("exchange", "mode").distinct())
     used.add((SIMULATED, Mode.PAPER.value))
     fresh = timezone.now() - timedelta(seconds=settings.MARKETS_TTL_SECONDS)
     known = set(Market.objects.filter(as_of__gt=fresh).values_list("exchange", "mode").distinct())

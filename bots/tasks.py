@@ -3,6 +3,7 @@
 Ticks are acknowledged before they run and never retried: a second run could send a second order.
 """
 
+import logging
 from datetime import timedelta
 
 from celery import shared_task
@@ -13,6 +14,8 @@ from bots import sweep as sweeping
 from bots.models import Heartbeat
 from trading.exchange import ExchangeError
 from trading.exchanges import ccxt_exchange
+
+log = logging.getLogger(__name__)
 
 
 @worker_init.connect
@@ -59,7 +62,10 @@ def refresh_balance(account_id: int) -> None:
     accounts.refresh_balance(account_id)
 
 
-@shared_task(throws=(ExchangeError,))
+@shared_task
 def refresh_markets(exchange: str, mode: str) -> None:
     # A second message of the same minute finds the rows fresh.
-    accounts.refresh_markets(exchange, mode, max_age=timedelta(minutes=1))
+    try:
+        accounts.refresh_markets(exchange, mode, max_age=timedelta(minutes=1))
+    except ExchangeError as error:
+        log.warning("market rules of %s (%s) not read: %s", exchange, mode, error)
