@@ -89,5 +89,5 @@ def tokens(rows: QuerySet[ApiKey]) -> QuerySet[ApiKey, dict[str, Any]]:
 
 
 def raw(token: bytes) -> Undecryptable:
-    """Return what stores `token` as it is. An expression would not: the column encrypts its repr."""
+    """Return what stores `token` as it is; an expression would be encrypted itself, as text."""
     return Undecryptable(token)

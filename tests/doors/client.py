@@ -4,6 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from bots.models import ApiToken, User
@@ -74,3 +77,15 @@ def fields_of(answer: Answer) -> set[str]:
     """Return the names of the fields that a 422 complains about."""
     assert answer.status == 422, answer.body
     return {row["loc"][1] if len(row["loc"]) > 1 else "" for row in answer.body["detail"]}
+
+
+def signed_in(user: User, *, enforce_csrf_checks: bool = False) -> Client:
+    """Return a browser with a session of `user`; how people sign in is tested elsewhere."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    client = Client(enforce_csrf_checks=enforce_csrf_checks)
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
+    return client

@@ -1,0 +1,107 @@
+"""Users, their accounts, keys and tokens. A secret is on none of these pages."""
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from bots.admin.base import ReadOnly
+from bots.models import Account, ApiKey, ApiToken, Balance, User
+
+
+@admin.register(User)
+class Users(UserAdmin[User]):
+    """Users are deactivated, never deleted: their ledger stays."""
+
+    list_display = ["username", "email", "is_active", "is_staff", "date_joined", "last_login"]
+    list_filter = ["is_active", "is_staff", "is_superuser"]
+    fieldsets = [
+        *(UserAdmin.fieldsets or []),
+        (_("Display"), {"fields": ["time_zone", "language", "theme"]}),
+    ]
+    actions = ["deactivate"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    @admin.action(permissions=["change"], description=_("Deactivate: their bots switch off"))
+    def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        count = 0
+        for user in users.filter(is_active=True):
+            if user == request.user:
+                continue
+            user.is_active = False
+            user.save(update_fields=["is_active"])
+            self.log_change(request, user, "Deactivated.")
+            count += 1
+        text = ngettext("%d user was deactivated.", "%d users were deactivated.", count)
+        self.message_user(request, text % count, messages.SUCCESS)
+
+
+@admin.register(Account)
+class Accounts(ReadOnly[Account]):
+    list_display = ["label", "owner", "exchange", "mode", "created_at"]
+    list_filter = ["mode", "exchange"]
+    list_select_related = ["owner"]
+    search_fields = ["label", "owner__username"]
+
+
+@admin.register(ApiKey)
+class Keys(ReadOnly[ApiKey]):
+    list_display = [
+        "account",
+        "owner",
+        "last4",
+        "is_valid",
+        "may_withdraw",
+        "ip_bound",
+        "last_check",
+    ]
+    list_filter = ["is_valid", "account__mode", "account__exchange", "check_fault"]
+    list_select_related = ["account__owner"]
+    search_fields = ["account__label", "account__owner__username", "last4"]
+
+    @admin.display(description=_("owner"), ordering="account__owner")
+    def owner(self, key: ApiKey) -> str:
+        return key.account.owner.get_username()
+
+    @admin.display(description=_("last check"), ordering="checked_at")
+    def last_check(self, key: ApiKey) -> str:
+        return key.check_fault or str(key.checked_at or "-")
+
+
+@admin.register(ApiToken)
+class Tokens(ReadOnly[ApiToken]):
+    hidden = ("digest",)
+    list_display = ["name", "owner", "scopes", "created_at", "last_used_at", "revoked_at"]
+    list_select_related = ["owner"]
+    search_fields = ["name", "owner__username"]
+    actions = ["revoke"]
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whether this operator may take a token away; nobody may edit one."""
+        return request.user.has_perm("bots.change_apitoken")
+
+    @admin.action(permissions=["revoke"], description=_("Revoke"))
+    def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
+        count = 0
+        for token in tokens.filter(revoked_at=None):
+            ApiToken.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
+            self.log_change(request, token, "Revoked.")
+            count += 1
+        text = ngettext("%d token was revoked.", "%d tokens were revoked.", count)
+        self.message_user(request, text % count, messages.SUCCESS)
+
+
+@admin.register(Balance)
+class Balances(ReadOnly[Balance]):
+    list_display = ["account", "owner", "as_of", "message"]
+    list_select_related = ["account__owner"]
+    search_fields = ["account__label", "account__owner__username"]
+
+    @admin.display(description=_("owner"))
+    def owner(self, balance: Balance) -> str:
+        return balance.account.owner.get_username()

@@ -1,0 +1,87 @@
+"""One user's content with a row in every table, made the way the product makes it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from bots import control, tick
+from bots.models import (
+    Account,
+    ApiKey,
+    ApiToken,
+    Balance,
+    BotConfig,
+    Command,
+    Heartbeat,
+    Market,
+    User,
+)
+
+#: Found anywhere but in the encrypted column, they are a leak.
+CANARIES = ("CANARY-KEY-7f3a-wxyz", "CANARY-SECRET-91bc", "CANARY-PASSPHRASE-55de")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What `fill` made. `token` is the text that nobody may ever see again."""
+
+    owner: User
+    bot: BotConfig
+    idle: BotConfig
+    key: ApiKey
+    token: str
+
+
+def make_key(owner: User, label: str = "main") -> ApiKey:
+    return control.put_key(
+        owner,
+        exchange="binance",
+        mode="testnet",
+        label=label,
+        api_key=CANARIES[0],
+        secret_key=CANARIES[1],
+        passphrase=CANARIES[2],
+    )
+
+
+def traded_bot(owner: User, name: str = "Traded") -> BotConfig:
+    """Return a running paper bot that bought and sold once, by real ticks, and bought again."""
+    values = {"name": name, "symbol": "ETH/USDT", "position_size_fixed": Decimal(100)}
+    bot = control.create(owner, values)
+    control.start(bot, by=owner, via="page")
+    for kind in (Command.Kind.ENTER, Command.Kind.EXIT, Command.Kind.ENTER):
+        control.command(bot, kind, by=owner, via="page")
+        assert tick.run(bot.pk) is not None
+    return bot
+
+
+def fill(owner: User) -> Content:
+    """Make one of everything for `owner`."""
+    bot = traded_bot(owner)
+    key = make_key(owner)
+    Balance.objects.create(
+        account=key.account, spot={"BTC": "0.5", "USDT": "10"}, as_of=timezone.now()
+    )
+    Heartbeat.beat("worker")
+    Market.objects.get_or_create(
+        exchange="simulated",
+        mode="paper",
+        symbol="ETH/USDT",
+        defaults={"base": "ETH", "quote": "USDT", "amount_step": 1, "price_tick": 1},
+    )
+    idle = control.create(
+        owner,
+        {
+            "name": "Idle",
+            "exchange": "binance",
+            "mode": "testnet",
+            "symbol": "BTC/USDT",
+            "position_size_perc": 5,
+            "account": Account.objects.get(pk=key.account_id),
+        },
+    )
+    token = ApiToken.issue(owner, "script")
+    ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
+    return Content(owner=owner, bot=bot, idle=idle, key=key, token=token)
