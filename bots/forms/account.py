@@ -1,0 +1,80 @@
+"""Keys, tokens and the profile."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from bots.lifecycle import Mode
+from bots.models import User
+
+#: What a page may grant. `live` moves real money without a page: the operator's command grants it.
+SCOPES = [
+    ("read", _("read: see bots, orders, balances")),
+    ("trade", _("trade: create, edit, start and stop bots")),
+    ("keys", _("keys: add and remove exchange keys")),
+]
+SECRET_WORDS = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+
+
+def _secret(label: Any, **options: Any) -> forms.CharField:
+    """A field that takes a secret and never renders one back, not even after an error."""
+    widget = forms.PasswordInput(
+        render_value=False, attrs={**SECRET_WORDS, "autocomplete": "new-password"}
+    )
+    return forms.CharField(label=label, max_length=500, widget=widget, **options)
+
+
+class KeyForm(forms.Form):
+    """A new exchange key; one with the label of an account replaces that account's key."""
+
+    exchange = forms.ChoiceField(label=_("exchange"))
+    mode = forms.ChoiceField(
+        label=_("mode"),
+        choices=[(Mode.TESTNET.value, Mode.TESTNET.label), (Mode.LIVE.value, Mode.LIVE.label)],
+    )
+    label = forms.CharField(
+        label=_("label"),
+        max_length=60,
+        help_text=_("Your name for the account. The same label replaces its key."),
+    )
+    api_key = _secret(_("API key"), min_length=8)
+    secret_key = _secret(_("secret key"), min_length=8)
+    passphrase = _secret(
+        _("passphrase"), required=False, help_text=_("Only where the exchange wants one.")
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        exchange = self.fields["exchange"]
+        assert isinstance(exchange, forms.ChoiceField)  # noqa: S101 - for the type checker
+        exchange.choices = [(name, name) for name in settings.LIVE_EXCHANGES]
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    name = forms.CharField(label=_("token name"), max_length=60)
+    scopes = forms.MultipleChoiceField(
+        label=_("rights"),
+        choices=SCOPES,
+        initial=["read"],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class ProfileForm(forms.ModelForm[User]):
+    """Language, time zone and colours."""
+
+    class Meta:
+        model = User
+        fields = ["language", "time_zone", "theme"]
+        widgets = {"time_zone": forms.Select}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
+        default = _("as the installation (%(zone)s)") % {"zone": settings.TRADING_DAY_TIME_ZONE}
+        self.fields["time_zone"].widget.choices = [("", default), *((z, z) for z in zones)]  # type: ignore[attr-defined]

@@ -1,0 +1,195 @@
+"""The form that makes or edits a bot."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.forms.boundfield import BoundField
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from bots.forms.fields import NumberField
+from bots.forms.params import PREFIX, clean_params, fields_of
+from bots.lifecycle import Mode
+from bots.models import Account, BotConfig, User
+from bots.models.bot import FROZEN_AFTER_FIRST_ORDER, FROZEN_IN_POSITION, SIMULATED
+from trading import strategies
+
+MONEY = (
+    "initial_capital",
+    "position_size_fixed",
+    "position_size_perc",
+    "stop_loss_perc",
+    "take_profit_perc",
+    "trailing_stop_perc",
+    "max_daily_loss_perc",
+    "daily_target_perc",
+)
+GROUPS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
+    ("market", _("Market"), ("name", "exchange", "mode", "account", "symbol", "timeframe")),
+    ("strategy", _("Strategy"), ("strategy",)),
+    (
+        "position",
+        _("Position"),
+        ("initial_capital", "position_size_perc", "position_size_fixed"),
+    ),
+    (
+        "risk",
+        _("Risk"),
+        (
+            "stop_loss_perc",
+            "take_profit_perc",
+            "trailing_stop_active",
+            "trailing_stop_perc",
+            "max_daily_trades",
+            "max_daily_loss_perc",
+            "daily_target_perc",
+        ),
+    ),
+    ("schedule", _("Schedule"), ("check_interval_seconds",)),
+)
+HELP = {
+    "name": _("Your own word for it."),
+    "exchange": _("`simulated` needs no network; for paper bots any exchange's ccxt name works."),
+    "mode": _("Paper trades with play money on real prices."),
+    "account": _("The key to trade with. Paper bots need none."),
+    "symbol": _("For example BTC/USDT. Type to search."),
+    "timeframe": _("The length of the candles that the strategy looks at."),
+    "initial_capital": _("In quote currency. All limits are percentages of it."),
+    "position_size_perc": _("Of the initial capital, per entry. Fill in this or a fixed size."),
+    "position_size_fixed": _("In quote currency, per entry. Fill in this or a percentage."),
+    "stop_loss_perc": _("Sells when the price falls this far below the entry."),
+    "take_profit_perc": _("Sells when the price rises this far above the entry."),
+    "trailing_stop_active": _("The stop follows the highest price since the entry."),
+    "trailing_stop_perc": _("Distance from the highest price."),
+    "max_daily_trades": _("Positions opened a day; then the bot pauses until the day ends."),
+    "max_daily_loss_perc": _("Of the initial capital; then the bot pauses until the day ends."),
+    "daily_target_perc": _("Of the initial capital; then the bot pauses until the day ends."),
+    "check_interval_seconds": _("How often the bot looks at the market."),
+}
+
+
+class BotForm(forms.ModelForm[BotConfig]):
+    """All settings of one bot, the strategy's own fields among them.
+
+    `owner` limits the accounts; `frozen` and `in_position` say which fields may not change now.
+    """
+
+    confirm_name = forms.CharField(
+        label=_("Type the bot's name to trade real money"),
+        required=False,
+        help_text=_("Only asked for bots in live mode."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    class Meta:
+        model = BotConfig
+        fields = [name for _key, _label, names in GROUPS for name in names]
+        field_classes = dict.fromkeys(MONEY, NumberField)
+        widgets = {
+            **dict.fromkeys(MONEY, forms.TextInput),
+            "exchange": forms.TextInput(attrs={"list": "exchanges", "autocomplete": "off"}),
+            "symbol": forms.TextInput(attrs={"list": "symbols", "autocomplete": "off"}),
+            "strategy": forms.Select,
+        }
+        help_texts = HELP
+
+    def __init__(
+        self,
+        *args: Any,
+        owner: User,
+        has_orders: bool = False,
+        in_position: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.was_live = self.instance.pk is not None and self.instance.mode == Mode.LIVE
+        self.instance.owner = owner
+        accounts = Account.objects.filter(owner=owner).exclude(mode=Mode.PAPER)
+        account = self.fields["account"]
+        assert isinstance(account, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        account.queryset = accounts
+        account.empty_label = _("none (paper)")
+        self.fields["strategy"].widget = forms.Select(
+            choices=[(s.name, _now(s.label)) for s in strategies.STRATEGIES.values()]
+        )
+        least = settings.MIN_CHECK_INTERVAL_SECONDS
+        self.fields["check_interval_seconds"].widget.attrs["min"] = least
+        self._freeze(has_orders, in_position)
+        self.fields.update(fields_of(self._strategy(), self.instance.params or {}))
+
+    def _strategy(self) -> strategies.Strategy:
+        """Return the strategy asked for, or the one there is."""
+        name = str(self.data.get("strategy") or self.initial.get("strategy") or "")
+        fallback = next(iter(strategies.STRATEGIES.values()))
+        return strategies.STRATEGIES.get(name, fallback)
+
+    def _freeze(self, has_orders: bool, in_position: bool) -> None:
+        frozen = {}
+        if has_orders:
+            why = _("Fixed since the first order: its history belongs to it. Make a copy instead.")
+            frozen |= dict.fromkeys(FROZEN_AFTER_FIRST_ORDER, why)
+        if in_position:
+            why = _("Can be changed once the position is closed and no order is open.")
+            frozen |= dict.fromkeys(FROZEN_IN_POSITION, why)
+        for name, why in frozen.items():
+            if name in self.fields:
+                self.fields[name].disabled = True
+                self.fields[name].help_text = why
+
+    def clean_symbol(self) -> str:
+        return str(self.cleaned_data["symbol"]).strip().upper()
+
+    def clean_exchange(self) -> str:
+        return str(self.cleaned_data["exchange"]).strip().lower()
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("mode") == Mode.PAPER and not self.fields["account"].disabled:
+            # A paper bot keeps the book it has; a new one gets its own.
+            data["account"] = self.instance.account if self.instance.pk else None
+        if data.get("mode") == Mode.LIVE and not self.was_live:
+            self._check_live(data)
+        params, errors = clean_params(self._strategy(), data)
+        for name, text in errors.items():
+            self.add_error(name if name in self.fields else None, text)
+        self.instance.params = params
+        return data
+
+    def _check_live(self, data: dict[str, Any]) -> None:
+        if not settings.LIVE_TRADING_ENABLED:
+            self.add_error("mode", _("Live trading is switched off in this installation."))
+        elif data.get("confirm_name") != data.get("name"):
+            self.add_error("confirm_name", _("Type the bot's name exactly as above."))
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        # A rule may name a field that this form does not show.
+        found = getattr(errors, "error_dict", {})
+        for name in [name for name in found if name not in self.fields]:
+            if name != NON_FIELD_ERRORS:
+                found.setdefault(NON_FIELD_ERRORS, []).extend(found.pop(name))
+        super()._update_errors(errors)  # type: ignore[misc]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The checked BotConfig values, as control.create and control.edit take them."""
+        names = [name for name in self.Meta.fields if not self.fields[name].disabled]
+        values = {name: self.cleaned_data[name] for name in names}
+        return {**values, "params": self.instance.params}
+
+    def groups(self) -> Iterator[tuple[str, Any, list[BoundField]]]:
+        """Yield (key, heading, fields) in the order of the page."""
+        for key, label, names in GROUPS:
+            bound = [self[name] for name in names]
+            if key == "market" and settings.LIVE_TRADING_ENABLED:
+                bound.append(self["confirm_name"])
+            if key == "strategy":
+                bound += [self[name] for name in self.fields if name.startswith(PREFIX)]
+            yield key, label, bound
+
+
+def exchanges() -> list[str]:
+    """Return the exchanges to suggest: the simulated one and those where live is offered."""
+    return [SIMULATED, *settings.LIVE_EXCHANGES]

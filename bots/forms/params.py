@@ -1,0 +1,53 @@
+"""A strategy's declaration becomes form fields, and its messages speak the reader's language."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext
+
+from bots.forms.fields import NumberField
+from trading.strategies import Message, Param, ParamErrors, Strategy, clean
+
+PREFIX = "param_"
+
+
+def translated(message: Message) -> str:
+    """Return a strategy's message in the active language."""
+    return gettext(message.msgid) % message.params if message.params else gettext(message.msgid)
+
+
+def fields_of(strategy: Strategy, values: Mapping[str, Any]) -> dict[str, forms.Field]:
+    """Return one form field per declared parameter; `values` are the ones in force."""
+    return {
+        PREFIX + param.name: _field(param, values.get(param.name, param.default))
+        for param in strategy.params
+    }
+
+
+def _field(param: Param, value: Any) -> forms.Field:
+    label = gettext(param.label)
+    text = gettext(param.help)
+    if param.type == "bool":
+        return forms.BooleanField(label=label, help_text=text, initial=bool(value), required=False)
+    if param.type == "choice":
+        choices = [(key, gettext(name)) for key, name in param.choices]
+        return forms.ChoiceField(label=label, help_text=text, initial=value, choices=choices)
+    # The strategy judges range and step, for the form and for the API alike.
+    return NumberField(label=label, help_text=text, initial=Decimal(str(value)))
+
+
+def clean_params(
+    strategy: Strategy, data: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the parameters as JSON holds them and the errors by form field name."""
+    raw = {
+        name.removeprefix(PREFIX): value
+        for name, value in data.items()
+        if name.startswith(PREFIX) and value is not None
+    }
+    try:
+        return dict(clean(strategy, raw)), {}
+    except ParamErrors as errors:
+        return {}, {PREFIX + name: translated(text) for name, text in errors.errors.items()}

@@ -1,0 +1,51 @@
+"""What each answer owes its reader: their language, their time zone, and privacy."""
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils import timezone, translation
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import urlencode
+from django_htmx.http import HttpResponseClientRedirect
+
+from bots.models import User
+
+Answer = Callable[[HttpRequest], HttpResponseBase]
+
+
+class ViewerMiddleware:
+    """Stands after HtmxMiddleware. A user's language and zone win over the browser's.
+
+    Pages of signed-in people are not kept by any cache, and where a poll's session has expired
+    the whole page goes to the sign-in form instead of that form into a panel.
+    """
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        user = request.user if isinstance(request.user, User) else None
+        if user and user.language:
+            translation.activate(user.language)
+            request.LANGUAGE_CODE = translation.get_language()
+        zone = user.zone if user else ZoneInfo(settings.TRADING_DAY_TIME_ZONE)
+        with timezone.override(zone):
+            response = self.get_response(request)
+        if user and isinstance(response, HttpResponse):
+            add_never_cache_headers(response)
+        if user is None and request.headers.get("HX-Request") == "true":
+            return _whole_page(request, response)
+        return response
+
+
+def _whole_page(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Turn a redirect to the sign-in form into one of the whole page, back to where it was."""
+    login = resolve_url(settings.LOGIN_URL)
+    if not isinstance(response, HttpResponseRedirect) or not response.url.startswith(login):
+        return response
+    page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+    return HttpResponseClientRedirect(f"{login}?{urlencode({'next': page})}")

@@ -1,0 +1,192 @@
+"""Numbers, times and statuses as people read them, in the active language and zone."""
+
+from datetime import datetime
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+from django import template
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from bots.lifecycle import Reason, Status
+from bots.messages import duration
+from bots.models import BotState
+from trading.market import quantize
+from trading.rounding import readable
+
+register = template.Library()
+
+SHAPES = {
+    Status.PENDING: "↻",
+    Status.RUNNING: "●",
+    Status.WAITING: "◔",
+    Status.PAUSED: "‖",
+    Status.ERROR: "▲",
+    Status.STOPPED: "■",
+}
+NOTHING = "-"
+
+
+def decimals_of(step: Decimal | None) -> int | None:
+    """Return how many decimals a step has (0.010 -> 2), or None without a step."""
+    if not step:
+        return None
+    exponent = step.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else None
+
+
+def number(value: Decimal, places: int | None = None, rounding: str = ROUND_HALF_EVEN) -> str:
+    """Write a Decimal with the active language's separators; by default up to 8 digits."""
+    if places is None:
+        value = Decimal(readable(value))
+        places = max(decimals_of(value) or 0, 0)
+    rounded = quantize(value).quantize(Decimal(1).scaleb(-places), rounding=rounding)
+    if rounded == 0:
+        rounded = abs(rounded)
+    return formats.number_format(rounded, places, use_l10n=True, force_grouping=True)
+
+
+@register.filter
+def plain_number(value: object) -> object:
+    """Write a number, or a text that is one; anything else stays as it is."""
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return number(Decimal(value))
+    if isinstance(value, str):
+        try:
+            parsed = Decimal(value)
+        except ArithmeticError:
+            return value
+        return number(parsed) if parsed.is_finite() else value
+    return value
+
+
+@register.filter
+def price(value: Decimal | None, tick: Decimal | None = None) -> str:
+    """Write a price to the market's tick."""
+    return NOTHING if value is None else number(value, decimals_of(tick))
+
+
+@register.filter
+def amount(value: Decimal | None, step: Decimal | None = None) -> str:
+    """Write an amount to the market's step; never more than is there."""
+    return NOTHING if value is None else number(value, decimals_of(step), ROUND_DOWN)
+
+
+@register.filter
+def money(value: Decimal | None) -> str:
+    """Write an amount of quote currency: two decimals, more where it is tiny."""
+    if value is None:
+        return NOTHING
+    places = 2 if value == 0 or abs(value) >= Decimal("0.1") else None
+    return number(value, places)
+
+
+@register.filter
+def perc(value: Decimal | None) -> str:
+    """Write a percentage with a sign: +1.25 %."""
+    return NOTHING if value is None else f"{sign(value)}{number(abs(value), 2)} %"
+
+
+def sign(value: Decimal) -> str:
+    """Return + or a true minus sign, or nothing for zero."""
+    return "+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else ""
+
+
+@register.simple_tag
+def pnl(value: Decimal | None, currency: str = "") -> str | SafeString:
+    """Show a profit or loss: sign, arrow and colour."""
+    if value is None:
+        return NOTHING
+    kind, arrow = ("up", "▲") if value > 0 else ("down", "▼") if value < 0 else ("flat", "")
+    text = f"{sign(value)}{money(abs(value))}"
+    return format_html(
+        '<span class="pnl {}"><span aria-hidden="true">{}</span>{} {}</span>',
+        kind,
+        arrow,
+        text,
+        currency,
+    )
+
+
+@register.simple_tag
+def chip(state: BotState | None) -> SafeString:
+    """Show where a bot stands: shape, label and colour."""
+    if state is None:
+        label, shape, kind = _("Never started"), "○", "never"
+    else:
+        status = Status(state.status)
+        label, shape, kind = str(status.label), SHAPES[status], status.value
+    return format_html(
+        '<span class="chip {}"><span aria-hidden="true">{}</span> {}</span>', kind, shape, label
+    )
+
+
+@register.simple_tag
+def at(value: datetime | None, style: str = "auto") -> str | SafeString:
+    """Show an instant in the viewer's zone, with UTC as title; "auto" leaves out today's date."""
+    if value is None:
+        return NOTHING
+    local = timezone.localtime(value)
+    day = "" if style == "auto" and local.date() == timezone.localdate() else "j M "
+    text = formats.date_format(local, f"{day}H:i" if style == "minute" else f"{day}H:i:s")
+    utc = f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{:%Y-%m-%dT%H:%M:%SZ}" title="{}">{}</time>',
+        value.astimezone(timezone.get_default_timezone()),
+        utc,
+        text,
+    )
+
+
+@register.simple_tag
+def ago(value: datetime | None, now: datetime) -> str | SafeString:
+    """Show how long ago an instant was; app.js keeps it counting."""
+    if value is None:
+        return NOTHING
+    text = _("%(duration)s ago") % {"duration": duration((now - value).total_seconds())}
+    return _counting(value, text, "since")
+
+
+@register.simple_tag
+def until(value: datetime | None, now: datetime) -> str | SafeString:
+    """Show in how long an instant comes; app.js keeps it counting."""
+    if value is None:
+        return NOTHING
+    text = _("in %(duration)s") % {"duration": duration((value - now).total_seconds())}
+    return _counting(value, text, "until")
+
+
+def _counting(value: datetime, text: str, kind: str) -> SafeString:
+    return format_html(
+        '<time datetime="{:%Y-%m-%dT%H:%M:%SZ}" title="{:%Y-%m-%d %H:%M:%S} UTC" '
+        'data-count="{}">{}</time>',
+        value,
+        value,
+        kind,
+        text,
+    )
+
+
+@register.filter
+def length_of_time(seconds: float | None) -> str:
+    """Write seconds as "12 s" or "3 h 12 min"."""
+    return NOTHING if seconds is None else duration(seconds)
+
+
+@register.filter
+def get(mapping: dict[object, object], key: object) -> object:
+    """Return mapping[key], or an empty text."""
+    return mapping.get(key, "")
+
+
+@register.filter
+def status_label(value: str) -> str:
+    """Return a stored status for people."""
+    return str(Status(value).label)
+
+
+@register.filter
+def reason_label(value: str) -> str:
+    """Return a stored reason for people."""
+    return str(Reason(value).label) if value else ""

@@ -1,0 +1,35 @@
+"""The addresses of the trader's pages. tests/pages/test_tenants.py lists each of them."""
+
+from django.urls import path
+
+from bots.views import actions, bot, dashboard, edit, keys, profile, status
+
+urlpatterns = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("board/", dashboard.board, name="board"),
+    path("halt/", dashboard.halt, name="halt"),
+    path("bots/new/", edit.create, name="bot-new"),
+    path("bots/check/", edit.check, name="bot-check"),
+    path("bots/<int:pk>/", bot.detail, name="bot"),
+    path("bots/<int:pk>/panel/", bot.panel, name="bot-panel"),
+    path("bots/<int:pk>/start/", actions.start, name="bot-start"),
+    path("bots/<int:pk>/stop/", actions.stop, name="bot-stop"),
+    path("bots/<int:pk>/enter/", actions.enter, name="bot-enter"),
+    path("bots/<int:pk>/exit/", actions.leave, name="bot-exit"),
+    path("bots/<int:pk>/settings/", edit.edit, name="bot-settings"),
+    path("bots/<int:pk>/delete/", actions.delete, name="bot-delete"),
+    path("bots/<int:pk>/decisions/", bot.decisions, name="bot-decisions"),
+    path("bots/<int:pk>/orders/", bot.orders, name="bot-orders"),
+    path("bots/<int:pk>/fills/", bot.fills, name="bot-fills"),
+    path("bots/<int:pk>/events/", bot.events, name="bot-events"),
+    path("bots/<int:pk>/days/", bot.days, name="bot-days"),
+    path("markets/", edit.markets, name="markets"),
+    path("keys/", keys.keys, name="keys"),
+    path("keys/<int:pk>/delete/", keys.key_delete, name="key-delete"),
+    path("profile/", profile.profile, name="profile"),
+    path("profile/tokens/", profile.token_create, name="token-create"),
+    path("profile/tokens/<int:pk>/revoke/", profile.token_revoke, name="token-revoke"),
+    path("language/", profile.language, name="language"),
+    path("help/", profile.help_page, name="help"),
+    path("status/", status.status, name="status"),
+]

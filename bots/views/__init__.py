@@ -1,0 +1,1 @@
+"""The trader's pages: function views; every lookup starts at `request.user`."""

@@ -1,0 +1,178 @@
+"""One bot: its page, the polled panel, and the tabs of its history."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from bots import schedule
+from bots.lifecycle import Mode, Move
+from bots.models import Balance, BotConfig, Command, Decision, PaperBalance, StateEvent
+from bots.templatetags.show import number
+from bots.views import words
+from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
+from bots.views.present import Shown, market_of
+
+#: Decisions in the panel: a changed panel stays under 6 kB.
+NEWEST = 4
+#: Seconds between two questions to the worker for an account's balance.
+BALANCE_AGE = 30
+
+
+def _has_command(bot: BotConfig) -> bool:
+    return Command.objects.filter(
+        bot=bot, status=Command.Status.PENDING, expires_at__gt=timezone.now()
+    ).exists()
+
+
+def _shown(bot: BotConfig, *, with_market: bool) -> Shown:
+    return Shown(
+        bot=bot,
+        now=timezone.now(),
+        market=market_of(bot) if with_market else None,
+        has_command=_has_command(bot),
+    )
+
+
+def _decisions(bot: BotConfig, rows: Any) -> list[dict[str, Any]]:
+    """Pair each decision row with its words."""
+    return [
+        {"row": row, "why": words.why(row, bot.strategy), "numbers": list(words.numbers(row))}
+        for row in rows
+    ]
+
+
+def _last_error(bot: BotConfig) -> StateEvent | None:
+    """Return the newest failure since the last start, for when the state no longer shows it."""
+    rows = StateEvent.objects.filter(bot=bot).order_by("-pk")
+    failures = (Move.FAIL, Move.SWITCH_OFF, Move.WAIT, Move.START)
+    newest = rows.filter(move__in=failures).first()
+    return newest if newest and newest.move != Move.START else None
+
+
+def _balance(bot: BotConfig, shown: Shown) -> dict[str, Any]:
+    """Return what the account holds of the bot's two currencies, and how old that is."""
+    wanted = (shown.quote, shown.base)
+    if bot.account_id is None:
+        return {}
+    if bot.mode == Mode.PAPER:
+        rows = PaperBalance.objects.filter(account=bot.account_id, currency__in=wanted)
+        units = dict(rows.values_list("currency", "units"))
+        return {"rows": [(c, number(units[c])) for c in wanted if c in units], "is_paper": True}
+    row = Balance.objects.filter(account=bot.account_id).first()
+    if row is None:
+        return {}
+    rows_of = [(c, row.spot[c]) for c in wanted if c in row.spot]
+    return {"rows": rows_of, "as_of": row.as_of, "message": row.message}
+
+
+def _ask_for_balance(bot: BotConfig) -> None:
+    """Have a worker read the account again; at most twice a minute, however often one looks."""
+    if bot.mode == Mode.PAPER or bot.account_id is None:
+        return
+    if cache.add(f"balance-asked-{bot.account_id}", 1, BALANCE_AGE):
+        schedule.send("bots.tasks.refresh_balance", bot.account_id)
+
+
+def panel_context(bot: BotConfig) -> dict[str, Any]:
+    """Return what the panel shows."""
+    shown = _shown(bot, with_market=True)
+    state = shown.state
+    newest = Decision.objects.filter(bot=bot).order_by("-pk")[:NEWEST]
+    has_error = bool(state and state.last_error_message)
+    return {
+        "bot": bot,
+        "shown": shown,
+        "state": state,
+        "now": shown.now,
+        "decisions": _decisions(bot, newest),
+        "balance": _balance(bot, shown),
+        "start_balance": settings.PAPER_START_BALANCE,
+        "last_error": None if has_error or state is None else _last_error(bot),
+    }
+
+
+@login_required
+@require_safe
+def detail(request: Request, pk: int) -> HttpResponse:
+    """Show one bot; an unknown one leads back to the dashboard with a message."""
+    bot = find(request.user, pk)
+    if bot is None:
+        messages.error(request, _("There is no such bot."))
+        return redirect("dashboard")
+    _ask_for_balance(bot)
+    return render(request, "bots/bot.html", {**panel_context(bot), "tab": "bot"})
+
+
+@login_required
+@require_safe
+def panel(request: Request, pk: int) -> HttpResponse:
+    """Answer a poll: 204 unchanged, the fragment when changed, 286 when the bot is gone."""
+    bot = find(request.user, pk)
+    if bot is None:
+        if request.htmx:
+            return gone(render_to_string("bots/_gone.html", request=request))
+        raise Http404
+    if request.GET.get("v") == _shown(bot, with_market=False).token:
+        return unchanged()
+    return render(request, "bots/_panel.html", panel_context(bot))
+
+
+def _tab(request: Request, pk: int, tab: str, rows: QuerySet[Any], **more: Any) -> HttpResponse:
+    bot = find_or_404(request.user, pk)
+    page = page_of(request, rows.filter(bot=bot))
+    shown = Shown(bot=bot, now=timezone.now(), market=market_of(bot))
+    context = {"bot": bot, "tab": tab, "page": page, "shown": shown, **more}
+    if tab == "decisions":
+        context["decisions"] = _decisions(bot, page)
+    return render(request, f"bots/tab_{tab}.html", context)
+
+
+@login_required
+@require_safe
+def decisions(request: Request, pk: int) -> HttpResponse:
+    """Show why the bot did or did not trade, newest first."""
+    return _tab(request, pk, "decisions", Decision.objects.order_by("-pk"))
+
+
+@login_required
+@require_safe
+def orders(request: Request, pk: int) -> HttpResponse:
+    """Show the bot's orders, newest first."""
+    found = find_or_404(request.user, pk)
+    rows = found.orders.order_by("-pk")  # type: ignore[attr-defined]
+    return _tab(request, pk, "orders", rows, statuses=words.STATUSES, sides=words.SIDES, gates=words.GATES)
+
+
+@login_required
+@require_safe
+def fills(request: Request, pk: int) -> HttpResponse:
+    """Show the bot's fills, newest first."""
+    found = find_or_404(request.user, pk)
+    rows = found.fills.order_by("-pk")  # type: ignore[attr-defined]
+    return _tab(request, pk, "fills", rows, sides=words.SIDES)
+
+
+@login_required
+@require_safe
+def events(request: Request, pk: int) -> HttpResponse:
+    """Show each change of the bot's state, newest first."""
+    rows = StateEvent.objects.select_related("by").order_by("-pk")
+    return _tab(request, pk, "events", rows, doors=words.DOORS)
+
+
+@login_required
+@require_safe
+def days(request: Request, pk: int) -> HttpResponse:
+    """Show the bot's trading days, newest first."""
+    found = find_or_404(request.user, pk)
+    return _tab(request, pk, "days", found.days.order_by("-day"))  # type: ignore[attr-defined]

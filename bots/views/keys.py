@@ -1,0 +1,82 @@
+"""Exchange keys: they go in, and only their last four characters come out."""
+
+from collections import defaultdict
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from bots import control
+from bots.forms import KeyForm
+from bots.lifecycle import Duty
+from bots.models import ApiKey, BotConfig
+from bots.views.common import Request
+
+
+def _using(request: Request, keys: list[ApiKey]) -> dict[int, list[BotConfig]]:
+    """Return the living bots of each account, in one query."""
+    found: dict[int, list[BotConfig]] = defaultdict(list)
+    accounts = [key.account_id for key in keys]
+    bots = request.user.bots.alive().filter(account__in=accounts)  # type: ignore[attr-defined]
+    for bot in bots.select_related("state"):
+        found[bot.account_id].append(bot)
+    return found
+
+
+@sensitive_post_parameters("api_key", "secret_key", "passphrase")
+@login_required
+@require_http_methods(["GET", "POST"])
+def keys(request: Request) -> HttpResponse:
+    """List the reader's keys and take a new one, which a worker then checks."""
+    initial = {name: request.GET.get(name, "") for name in ("exchange", "mode", "label")}
+    form = KeyForm(request.POST or None, initial={k: v for k, v in initial.items() if v})
+    if request.method == "POST" and form.is_valid():
+        key = control.put_key(request.user, **form.cleaned_data)
+        text = _("The key …%(last4)s was saved. It is being checked with the exchange.")
+        messages.success(request, text % {"last4": key.last4})
+        return redirect("keys")
+    rows = list(
+        ApiKey.objects.filter(account__owner=request.user)
+        .select_related("account")
+        .order_by("account__exchange", "account__label", "pk")
+    )
+    using = _using(request, rows)
+    context = {
+        "form": form,
+        "rows": [(key, using.get(key.account_id, [])) for key in rows],
+        "is_replacing": bool(initial["label"]),
+        "now": timezone.now(),
+    }
+    return render(request, "bots/keys.html", context, status=422 if form.errors else 200)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def key_delete(request: Request, pk: int) -> HttpResponse:
+    """Delete a key. Refused while a bot that has work to do trades with it; GET asks first."""
+    key = (
+        ApiKey.objects.filter(account__owner=request.user, pk=pk).select_related("account").first()
+    )
+    if key is None:
+        raise Http404
+    busy = [
+        bot
+        for bot in _using(request, [key])[key.account_id]
+        if bot.state_or_none and bot.state.duty != Duty.NONE
+    ]
+    if request.method == "GET":
+        return render(request, "bots/key_delete.html", {"key": key, "busy": busy})
+    if busy:
+        names = ", ".join(bot.name for bot in busy)
+        messages.error(request, _("Stop these bots first: %(names)s.") % {"names": names})
+        return redirect("keys")
+    with transaction.atomic():
+        key.delete()
+    messages.success(request, _("The key …%(last4)s was deleted.") % {"last4": key.last4})
+    return redirect("keys")

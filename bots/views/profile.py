@@ -1,0 +1,104 @@
+"""The reader's own: language, zone, colours, API tokens; and the help page."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from bots.forms import ProfileForm, TokenForm
+from bots.lifecycle import Status
+from bots.models import ApiToken, User
+from bots.models.bot import SIMULATED
+from bots.views.common import Request, page_of
+
+
+def _page(
+    request: Request, profile: ProfileForm, token: TokenForm, secret: str = ""
+) -> HttpResponse:
+    tokens = ApiToken.objects.filter(owner=request.user, revoked_at=None).order_by("-pk")
+    context = {
+        "form": profile,
+        "token_form": token,
+        "tokens": page_of(request, tokens),
+        "secret": secret,
+        "now": timezone.now(),
+    }
+    status = 422 if profile.errors or token.errors else 200
+    return render(request, "bots/profile.html", context, status=status)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def profile(request: Request) -> HttpResponse:
+    """Show and change language, time zone and colours."""
+    if request.method == "GET":
+        return _page(request, ProfileForm(instance=request.user), TokenForm())
+    # A copy, so that a refused zone does not reach the page around the form.
+    user = User.objects.get(pk=request.user.pk)
+    form = ProfileForm(request.POST, instance=user)
+    if not form.is_valid():
+        return _page(request, form, TokenForm())
+    form.save()
+    with translation.override(user.language or translation.get_language()):
+        messages.success(request, _("Saved."))
+    return redirect("profile")
+
+
+@login_required
+@require_POST
+def token_create(request: Request) -> HttpResponse:
+    """Make an API token and show it once: nothing but its hash is kept."""
+    form = TokenForm(request.POST)
+    profile_form = ProfileForm(instance=request.user)
+    if not form.is_valid():
+        return _page(request, profile_form, form)
+    scopes = tuple(form.cleaned_data["scopes"])
+    secret = ApiToken.issue(request.user, form.cleaned_data["name"], scopes)
+    return _page(request, profile_form, TokenForm(), secret)
+
+
+@login_required
+@require_POST
+def token_revoke(request: Request, pk: int) -> HttpResponse:
+    """Revoke a token of the reader; somebody else's is not touched."""
+    tokens = ApiToken.objects.filter(owner=request.user, pk=pk, revoked_at=None)
+    if tokens.update(revoked_at=timezone.now()):
+        messages.success(request, _("The token was revoked."))
+    else:
+        messages.error(request, _("There is no such token."))
+    return redirect("profile")
+
+
+@require_POST
+def language(request: HttpRequest) -> HttpResponse:
+    """Switch the language: for the user where there is one, and in this browser."""
+    code = request.POST.get("language", "")
+    here = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(here, allowed_hosts=None):
+        here = "/"
+    response = redirect(here)
+    if code not in dict(settings.LANGUAGES):
+        return response
+    if isinstance(request.user, User):
+        User.objects.filter(pk=request.user.pk).update(language=code)
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        code,
+        max_age=365 * 86_400,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+    )
+    return response
+
+
+@require_safe
+def help_page(request: HttpRequest) -> HttpResponse:
+    """Explain the statuses, the trading day, and the first steps."""
+    context = {"statuses": Status, "live": settings.LIVE_TRADING_ENABLED, "simulated": SIMULATED}
+    return render(request, "bots/help.html", context)
