@@ -1,11 +1,10 @@
 """Every address of the site: the pages are in bots.urls, the API is in bots.api."""
 
-from importlib.util import find_spec
-
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from bots.api import api
 from botsite.health import healthz
 
 # One door: the admin signs in at the form that throttles.
@@ -16,10 +15,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("api/v1/", api.urls),
+    path("", include("bots.urls")),
 ]
-if find_spec("bots.api"):
-    from bots.api import api
-
-    urlpatterns.append(path("api/v1/", api.urls))
-if find_spec("bots.urls"):
-    urlpatterns.append(path("", include("bots.urls")))

@@ -4,7 +4,6 @@ Redis, worker, web, beat; they are stopped the other way round, so that nothing 
 while the worker finishes its ticks.
 """
 
-import http.client
 import os
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from django.db import connections
 from botsite.gunicorn import listen_host
 from botsite.platform import prepare
 from botsite.platform.ports import in_use
+from botsite.platform.probe import trouble
 from botsite.platform.redis import PrivateRedis, announce
 from botsite.platform.supervisor import Program, Supervisor, say
 
@@ -113,21 +113,13 @@ def _create_demo(env: Mapping[str, str]) -> None:
         tell(f"the demo could not be created (exit code {done.returncode}); going on without it")
 
 
-def _answers(host: str) -> bool:
-    connection = http.client.HTTPConnection(host, settings.PORT, timeout=2)
-    with suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == http.client.OK
-    return False
-
-
 def _welcome(host: str, *, seconds: float = 120) -> None:
-    """Wait until the site answers, then say where it is and how to sign in."""
-    probe = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - read, not listened on
+    """Wait `seconds` at most until the site answers, then say where it is and how to sign in."""
+    name = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - read, not listened on
     end = time.monotonic() + seconds
-    while not _answers(probe):
+    while trouble(f"http://{name}:{settings.PORT}/healthz", {}):
         if time.monotonic() > end:
-            tell(f"the site does not answer; see the lines of `web`, or run {_manage('doctor')}")
+            tell("the site does not answer; see the lines of `web`, or run `manage.py doctor`")
             return
         time.sleep(0.2)
     tell(f"ready: {settings.SITE_URL}")
