@@ -4,83 +4,40 @@ Each one changes row, history and schedule in one transaction and nudges the eng
 `by` is the user who asked (None: the system), `via` the door: page, api, admin, command.
 """
 
-import random
-import time
-from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
-from uuid import uuid4
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from bots import schedule
+from bots.change import Refusal, outpacing, read, record
 from bots.lifecycle import Duty, Mode, Move, Reason, Status, WindDown
 from bots.models import (
-    Account,
     ApiKey,
     BotConfig,
     BotState,
     Command,
     Outpaced,
-    StateEvent,
     User,
 )
+from bots.setup import create, edit
 from trading.day import day_end, local_day
 
-ATTEMPTS = 50
-T = TypeVar("T")
-
-
-class Refusal(Exception):
-    """The verb cannot be done now: `reason` is a stable word, `message` says it to a person."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-
-
-def record(
-    old: BotState | None,
-    new: BotState,
-    move: Move,
-    *,
-    by: User | None,
-    via: str,
-    why: str = "",
-) -> StateEvent:
-    """Write the history row of a change that has just been made, in its transaction."""
-    return StateEvent.objects.create(
-        bot_id=new.pk,
-        move=move,
-        old_status=old.status if old else "",
-        old_reason=old.reason if old else "",
-        new_status=new.status,
-        new_reason=new.reason,
-        by=by,
-        via=via,
-        why=why,
-    )
-
-
-def _outpacing(attempt: Callable[[], T]) -> T:
-    """Run a read-and-change until nobody changes the row in between."""
-    for turn in range(ATTEMPTS):
-        try:
-            with transaction.atomic():
-                return attempt()
-        except (Outpaced, IntegrityError):
-            if turn == ATTEMPTS - 1:
-                raise
-            time.sleep(random.uniform(0, 0.02))  # noqa: S311 - spreads contenders, no secret
-    raise AssertionError("unreachable")
-
-
-def _read(bot_id: int) -> BotConfig:
-    return BotConfig.objects.select_related("state", "owner", "account").get(pk=bot_id)
+__all__ = [
+    "Refusal",
+    "command",
+    "create",
+    "delete",
+    "edit",
+    "expire_commands",
+    "halt",
+    "put_key",
+    "start",
+    "stop",
+]
 
 
 def start(bot: BotConfig, *, by: User | None, via: str) -> BotState:
@@ -88,19 +45,20 @@ def start(bot: BotConfig, *, by: User | None, via: str) -> BotState:
 
     A bot that already starts, runs or waits stays as it is (and is nudged): clicks do no harm.
     """
-    state = _outpacing(lambda: _start(bot.pk, by, via))
+    state = outpacing(lambda: _start(bot.pk, by, via))
     schedule.nudge(bot.pk)
     return state
 
 
 def _start(bot_id: int, by: User | None, via: str) -> BotState:
-    bot = _read(bot_id)
+    bot = read(bot_id)
     _check_may_start(bot)
     old = bot.state_or_none
     if old and old.duty == Duty.TRADE and old.status not in (Status.STOPPED, Status.ERROR):
         return old
-    BotConfig.objects.filter(pk=bot_id).update(is_active=True)
+    # The state row first, here and in every verb: ticks and resets lock in that order too.
     new = _first_state(bot) if old is None else _restart(old)
+    BotConfig.objects.filter(pk=bot_id).update(is_active=True)
     record(old, new, Move.START, by=by, via=via)
     schedule.sync(bot_id, bot.check_interval_seconds)
     return new
@@ -156,14 +114,14 @@ def stop(
     From the answer on no entry is committed. Duty stays `exit` until what is owed is done.
     Returns None for a bot that was never started: there is nothing to stop.
     """
-    state = _outpacing(lambda: _stop(bot.pk, by, via, position, reason))
+    state = outpacing(lambda: _stop(bot.pk, by, via, position, reason))
     if state and state.duty == Duty.EXIT:
         schedule.nudge(bot.pk)
     return state
 
 
 def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason) -> BotState | None:
-    bot = _read(bot_id)
+    bot = read(bot_id)
     old = bot.state_or_none
     if old is None:
         return None
@@ -176,7 +134,6 @@ def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason)
         if (old.duty, old.wind_down) == (duty, position):
             return old
         reason = Reason(old.reason)
-    BotConfig.objects.filter(pk=bot_id).update(is_active=False)
     new = old.change(
         Move.STOP,
         guard={"version": old.version},
@@ -186,6 +143,7 @@ def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason)
         run_epoch=old.run_epoch + 1,
         retry_at=None,
     )
+    BotConfig.objects.filter(pk=bot_id).update(is_active=False)
     record(old, new, Move.STOP, by=by, via=via, why=position)
     Command.objects.filter(bot_id=bot_id, status=Command.Status.PENDING).update(
         status=Command.Status.REFUSED, result="stopped", ended_at=timezone.now()
@@ -196,7 +154,7 @@ def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason)
 
 def command(bot: BotConfig, kind: str, *, by: User | None, via: str) -> Command:
     """Ask the next tick to enter or exit by force. Refusal when one waits or it makes no sense."""
-    row = _outpacing(lambda: _command(bot.pk, kind, by, via))
+    row = outpacing(lambda: _command(bot.pk, kind, by, via))
     schedule.nudge(bot.pk)
     return row
 
@@ -239,64 +197,32 @@ def expire_commands(bot_id: int) -> None:
     ).update(status=Command.Status.EXPIRED, ended_at=now)
 
 
-def create(owner: User, values: Mapping[str, Any]) -> BotConfig:
-    """Make a bot from BotConfig fields (checked: ValidationError names the field).
-
-    A paper bot gets an account, and so a book, of its own.
-    """
-    with transaction.atomic():
-        bot = BotConfig(owner=owner, **values)
-        if bot.mode == Mode.PAPER:
-            bot.account = Account.objects.create(
-                owner=owner,
-                exchange=bot.exchange,
-                mode=Mode.PAPER,
-                label=f"paper {uuid4().hex}",
-            )
-        bot.full_clean()
-        bot.save()
-        return bot
-
-
-def edit(bot: BotConfig, changes: Mapping[str, Any], *, by: User | None, via: str) -> BotConfig:
-    """Change a bot's settings (checked). A tick in flight places no order on the old ones."""
-
-    def attempt() -> BotConfig:
-        fresh = _read(bot.pk)
-        for name, value in changes.items():
-            setattr(fresh, name, value)
-        fresh.full_clean()
-        fresh.save()
-        old = fresh.state_or_none
-        if old is not None:
-            new = old.change(None, guard={"version": old.version}, run_epoch=old.run_epoch + 1)
-            record(old, new, Move.EDIT, by=by, via=via, why=", ".join(sorted(changes)))
-            if new.duty != Duty.NONE:
-                schedule.sync(fresh.pk, fresh.check_interval_seconds)
-        return fresh
-
-    return _outpacing(attempt)
-
-
 def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
     """Hide a bot for good; its ledger stays. Refusal while in position or unsettled."""
 
     def attempt() -> None:
-        state = BotState.objects.filter(pk=bot.pk).first()
-        if state and state.in_position:
-            raise Refusal("in_position", _("Close the position first: nobody would watch it."))
-        if state and (state.has_unsettled_orders or state.tick_started_at):
-            raise Refusal("unsettled", _("An order or a tick is under way: try again shortly."))
-        if state:
-            _stop(bot.pk, by, via, WindDown.LEAVE, Reason.BY_OWNER)
-        BotConfig.objects.filter(pk=bot.pk).update(deleted_at=timezone.now(), is_active=False)
+        state = _stop(bot.pk, by, via, WindDown.LEAVE, Reason.BY_OWNER)
+        rows = BotConfig.objects.filter(pk=bot.pk, is_active=False)
+        if state is not None:
+            if state.in_position:
+                raise Refusal("in_position", _("Close the position first: nobody would watch it."))
+            if state.duty != Duty.NONE:
+                raise Refusal("unsettled", _("An order or a tick is under way: try again shortly."))
+            # A start at the same time changes this row too: one of the two has to read again.
+            state.change(None, guard={"version": state.version})
+        if not rows.update(deleted_at=timezone.now()):
+            raise Outpaced(f"bot {bot.pk} was started")
 
-    _outpacing(attempt)
+    outpacing(attempt)
 
 
 def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
-    """Stop every bot with duty of `user`, or of all (None). Returns how many were stopped."""
-    bots = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT])
+    """Stop every bot of `user`, or of all (None), that has duty or would resume by itself.
+
+    Returns how many were stopped.
+    """
+    resumes = Q(state__status=Status.PAUSED)
+    bots = BotConfig.objects.filter(Q(state__duty__in=[Duty.TRADE, Duty.EXIT]) | resumes)
     if user is not None:
         bots = bots.filter(owner=user)
     position = WindDown.CLOSE if flatten else WindDown.LEAVE

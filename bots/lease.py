@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bots import schedule
-from bots.control import record
+from bots.change import record
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models import Account, BotConfig, BotState, Command, Decision, Order, Outpaced
 from bots.world import World

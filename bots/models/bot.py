@@ -205,6 +205,8 @@ class BotConfig(models.Model):
             return {"account": _("There is no such account.")}
         if (account.exchange, account.mode) != (self.exchange, self.mode):
             return {"account": _("This key is for another exchange or mode.")}
+        if self.mode == Mode.PAPER and account.bots.exclude(pk=self.pk).exists():
+            return {"account": _("A paper account belongs to one bot.")}
         return {}
 
     def _clean_frozen(self) -> Mapping[str, Any]:

@@ -1,0 +1,70 @@
+"""What a bot is set up to be: made and edited by its owner, checked like a form."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from bots import schedule
+from bots.change import outpacing, read, record
+from bots.lifecycle import Duty, Mode, Move
+from bots.models import Account, BotConfig, User
+
+#: What its owner may change of a bot.
+SETTINGS = frozenset(field.name for field in BotConfig._meta.concrete_fields if field.editable) - {
+    "id",
+    "owner",
+}
+
+
+def create(owner: User, values: Mapping[str, Any]) -> BotConfig:
+    """Make a bot from BotConfig fields (checked: ValidationError names the field).
+
+    A paper bot gets an account, and so a book, of its own.
+    """
+    with transaction.atomic():
+        bot = BotConfig(owner=owner, **values)
+        if bot.mode == Mode.PAPER:
+            bot.account = None
+        _keep_own_book(bot)
+        bot.full_clean()
+        bot.save()
+        return bot
+
+
+def _keep_own_book(bot: BotConfig) -> None:
+    """Give a paper bot an account of its own for its exchange, unless it has that already."""
+    if bot.mode != Mode.PAPER:
+        return
+    account = bot.account
+    if account is None or (account.exchange, account.mode) != (bot.exchange, bot.mode):
+        bot.account = Account.objects.create(
+            owner=bot.owner, exchange=bot.exchange, mode=Mode.PAPER, label=f"paper {uuid4().hex}"
+        )
+
+
+def edit(bot: BotConfig, changes: Mapping[str, Any], *, by: User | None, via: str) -> BotConfig:
+    """Change a bot's settings (checked). A tick in flight places no order on the old ones."""
+
+    def attempt() -> BotConfig:
+        fresh = read(bot.pk)
+        for name, value in changes.items():
+            if name not in SETTINGS:
+                raise ValidationError({name: _("This is not a setting.")})
+            setattr(fresh, name, value)
+        _keep_own_book(fresh)
+        fresh.full_clean()
+        old = fresh.state_or_none
+        if old is not None:
+            new = old.change(None, guard={"version": old.version}, run_epoch=old.run_epoch + 1)
+            record(old, new, Move.EDIT, by=by, via=via, why=", ".join(sorted(changes)))
+            if new.duty != Duty.NONE:
+                schedule.sync(fresh.pk, fresh.check_interval_seconds)
+        # These columns alone: a start or a delete at the same time keeps what it wrote.
+        fresh.save(update_fields={*changes, "params", "account", "updated_at"})
+        return fresh
+
+    return outpacing(attempt)
