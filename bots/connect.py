@@ -24,6 +24,8 @@ def exchange_of(bot: BotConfig, world: World) -> Exchange:
 
     Raises Refused when that cannot work: key missing, undecryptable, client not to be made.
     """
+    if world.exchange is not None:
+        return world.exchange
     account = bot.account
     if account is None:
         raise Refused(Fault.KEY_MISSING, f"bot {bot.pk} has no account")

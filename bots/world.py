@@ -8,6 +8,7 @@ from functools import cache
 from django.conf import settings
 from django.utils import timezone
 
+from trading.exchange import Exchange
 from trading.market_data import MarketData, SharedFeed
 
 
@@ -21,11 +22,15 @@ def shared_data() -> MarketData:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`clock` returns the aware time; `feed` (None: the bot's own exchange) its market data."""
+    """`clock` returns the aware time; `feed` (None: the bot's own exchange) its market data.
+
+    `exchange` (None: the bot's own account) is where the orders go.
+    """
 
     clock: Callable[[], datetime] = timezone.now
     data: MarketData = field(default_factory=shared_data)
     feed: SharedFeed | None = None
+    exchange: Exchange | None = None
 
     def now_ms(self) -> int:
         """The clock's time as Unix milliseconds."""

@@ -1,0 +1,23 @@
+"""What the engine's tests share. Models are imported late: see tests/conftest.py."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from bots.models import User
+    from tests.engine.bench import Bench
+
+Maker = Callable[..., "Bench"]
+
+
+@pytest.fixture
+def bench(alice: "User") -> Maker:
+    """Make a bot of alice's on a market of its own: `bench(stop_loss_perc=2)`."""
+    from tests.engine.bench import Bench
+
+    def make(**values: Any) -> "Bench":
+        return Bench(alice, **values)
+
+    return make
