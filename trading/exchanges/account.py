@@ -139,21 +139,23 @@ class CcxtExchange:
     def balance(self) -> Mapping[str, Holding]:
         """Return the account's holdings that are not zero."""
         balance = self._read(Call.READ, "fetch_balance", {"type": self._feed.market_type})
-        if self.name in FENCED and not isinstance(balance["info"].get("balances"), list):
+        info = balance.get("info")
+        # Of an answer without balances ccxt makes an empty account.
+        if self._fenced and not (
+            isinstance(info, Mapping) and isinstance(info.get("balances"), list)
+        ):
             raise bad("the answer is no balance")
         return holdings(balance)
 
     def rights(self) -> KeyRights:
         """Return what the key may do, as far as the exchange tells."""
-        if self.name not in FENCED:
+        if not self._fenced:
             self.balance()
             return KeyRights()
         if "sapi" not in self._client.raw.urls["api"]:  # the testnet
             account = self._read(Call.READ, "private_get_account")
             return KeyRights(may_trade=_flag(account, "canTrade"))
         said = self._read(Call.READ, "sapi_get_account_apirestrictions")
-        if not isinstance(said, Mapping) or "enableReading" not in said:
-            raise bad("the answer says nothing about the key")
         return KeyRights(
             may_trade=_flag(said, "enableSpotAndMarginTrading"),
             may_withdraw=_flag(said, "enableWithdrawals"),
@@ -184,9 +186,11 @@ def _named(request: OrderRequest) -> dict[str, Any]:
     return {"clientOrderId": request.client_order_id}
 
 
-def _flag(answer: Mapping[str, Any], name: str) -> bool | None:
-    value = answer.get(name)
-    return value if isinstance(value, bool) else None
+def _flag(answer: object, name: str) -> bool:
+    value = answer.get(name) if isinstance(answer, Mapping) else None
+    if not isinstance(value, bool):
+        raise bad(f"the answer about the key says nothing of {name}")
+    return value
 
 
 def _reason(error: ExchangeError, request: OrderRequest, rules: Rules) -> str:
