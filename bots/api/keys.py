@@ -59,7 +59,7 @@ def balance(request: ApiRequest, api_key: int) -> object:
     row = Balance.objects.filter(account_id=key.account_id).first()
     row = row or Balance(account_id=key.account_id)
     is_old = row.as_of is None or timezone.now() - row.as_of > FRESH
-    if is_old and seldom(f"balance {key.account_id}", ASK_AGAIN_SECONDS):
+    if is_old and seldom(f"balance:{key.account_id}", ASK_AGAIN_SECONDS):
         schedule.send("bots.tasks.refresh_balance", key.account_id)
     total: dict[str, Decimal] = {}
     for part in (row.spot, row.futures):

@@ -1,0 +1,217 @@
+"""Who may call what: every route as anonymous, owner and stranger, and with too few scopes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bots.api import api, throttle
+from bots.models import ApiToken, BotConfig, BotState, Command, User
+from bots.models.token import SCOPES
+from tests.doors.client import KEY, PAPER, Caller, signed_in
+from tests.doors.content import CANARIES, Content, fill
+
+#: Every route: method, path, the scope it needs, a good body. {bot} and {key} are alice's.
+ROUTES: list[tuple[str, str, str, Any]] = [
+    ("POST", "/bots/{bot}/start", "trade", None),
+    ("POST", "/bots/{bot}/stop", "trade", {"position": "after_exit"}),
+    ("POST", "/bots/{bot}/enter", "trade", None),
+    ("POST", "/bots/{bot}/exit", "trade", None),
+    ("GET", "/bots/{bot}/orders", "read", None),
+    ("GET", "/bots/{bot}/trades", "read", None),
+    ("GET", "/bots/{bot}/events", "read", None),
+    ("GET", "/bots/{bot}/days", "read", None),
+    ("GET", "/bot-configs", "read", None),
+    ("POST", "/bot-configs", "trade", PAPER),
+    ("GET", "/bot-configs/{bot}", "read", None),
+    ("PUT", "/bot-configs/{bot}", "trade", PAPER | {"symbol": "ETH/USDT"}),
+    ("PATCH", "/bot-configs/{bot}", "trade", {"name": "x"}),
+    ("DELETE", "/bot-configs/{bot}", "trade", None),
+    ("GET", "/bot-states/{bot}", "read", None),
+    ("GET", "/api-keys", "read", None),
+    ("POST", "/api-keys", "keys", KEY),
+    ("DELETE", "/api-keys?api_key={key}", "keys", None),
+    ("GET", "/api-keys/balance?api_key={key}", "read", None),
+    ("GET", "/api-keys/{key}", "read", None),
+    ("DELETE", "/api-keys/{key}", "keys", None),
+]
+every_route = pytest.mark.parametrize(
+    ("method", "path", "scope", "body"), ROUTES, ids=[f"{r[0]} {r[1]}" for r in ROUTES]
+)
+
+
+@pytest.fixture
+def content(alice: User) -> Content:
+    return fill(alice)
+
+
+def filled(path: str, content: Content) -> str:
+    return path.format(bot=content.bot.pk, key=content.key.pk)
+
+
+def test_the_table_names_every_route() -> None:
+    paths = api.get_openapi_schema(path_prefix="/")["paths"]
+    known = {
+        (method.upper(), path.replace("{bot_id}", "{bot}").replace("{key_id}", "{key}"))
+        for path, methods in paths.items()
+        for method in methods
+    }
+    assert known == {(method, path.partition("?")[0]) for method, path, _, _ in ROUTES}
+
+
+@every_route
+def test_without_credentials_nothing_is_said(
+    method: str, path: str, scope: str, body: Any, content: Content
+) -> None:
+    answer = Caller()(method, filled(path, content), body)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert set(answer.body) == {"detail"}
+
+
+@every_route
+def test_a_token_without_the_scope_is_refused(
+    method: str, path: str, scope: str, body: Any, content: Content
+) -> None:
+    others = [name for name in SCOPES if name != scope]
+    answer = Caller(content.owner, *others)(method, filled(path, content), body)
+    assert answer.status == 403
+    assert f"'{scope}'" in answer.body["detail"]
+
+
+@every_route
+def test_a_stranger_learns_nothing(
+    method: str, path: str, scope: str, body: Any, content: Content, mallory: User
+) -> None:
+    before = BotConfig.objects.values().get(pk=content.bot.pk)
+    answer = Caller(mallory)(method, filled(path, content), body)
+    if "{" in path:
+        assert answer.status == 404
+    elif method == "GET":
+        assert answer.body == {"items": [], "count": 0}
+    else:
+        assert answer.status == 201
+    assert content.bot.name not in json.dumps(answer.body)
+    assert BotConfig.objects.values().get(pk=content.bot.pk) == before
+    assert content.owner.accounts.filter(key__isnull=False).count() == 1
+
+
+@every_route
+def test_the_owner_is_let_in_and_sees_no_secret(
+    method: str, path: str, scope: str, body: Any, content: Content
+) -> None:
+    answer = Caller(content.owner, scope)(method, filled(path, content), body)
+    assert answer.status in (200, 201, 202, 204, 409)
+    text = json.dumps(answer.body)
+    for secret in (*CANARIES, KEY["api_key"], KEY["secret_key"], content.token):
+        assert secret not in text
+    if answer.body is not None:
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Bearer wrong", "Basic {token}", "{token}", "Token {token}"]
+)
+def test_only_a_known_bearer_token_opens(header: str, alice: User) -> None:
+    caller = Caller()
+    caller.headers["Authorization"] = header.format(token=ApiToken.issue(alice, "x"))
+    assert caller.get("/bot-configs").status == 401
+
+
+def test_a_wrong_token_is_not_saved_by_a_session(alice: User) -> None:
+    caller = Caller()
+    caller.http = signed_in(alice)
+    assert caller.get("/bot-configs").status == 200
+    caller.headers["Authorization"] = "Bearer wrong"
+    assert caller.get("/bot-configs").status == 401
+
+
+def test_a_revoked_token_and_one_of_a_deactivated_user_do_not_open(alice: User) -> None:
+    caller, other = Caller(alice), Caller(alice)
+    token = ApiToken.objects.earliest("pk")
+    ApiToken.objects.filter(pk=token.pk).update(revoked_at=token.created_at)
+    assert caller.get("/bot-configs").status == 401
+    assert other.get("/bot-configs").status == 200
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert other.get("/bot-configs").status == 401
+
+
+def csrf(caller: Caller) -> str:
+    """Return the CSRF token of a page that shows one."""
+    page = caller.http.get("/api/v1/docs")
+    text: str = page.content.decode().split('data-csrf-token="')[1].split('"')[0]
+    return text
+
+
+def test_a_session_changes_nothing_without_the_csrf_token(alice: User, bot: BotConfig) -> None:
+    caller = Caller()
+    caller.http = signed_in(alice, enforce_csrf_checks=True)
+    for method, path in [("POST", f"/bots/{bot.pk}/start"), ("DELETE", f"/bot-configs/{bot.pk}")]:
+        assert caller(method, path).status == 403
+    assert not BotState.objects.exists()
+    caller.headers["X-CSRFToken"] = csrf(caller)
+    assert caller.post(f"/bots/{bot.pk}/start").status == 200
+    assert BotState.objects.filter(pk=bot.pk).exists()
+
+
+def test_a_token_needs_no_csrf_token(alice: User, bot: BotConfig) -> None:
+    caller = Caller(alice)
+    caller.http = signed_in(alice, enforce_csrf_checks=True)
+    assert caller.post(f"/bots/{bot.pk}/start").status == 200
+
+
+def live(owner: User) -> BotConfig:
+    """Return a live bot that holds a position, as far as its rows say."""
+    values = PAPER | {"mode": "live", "exchange": "binance", "symbol": "BTC/USDT"}
+    answer = Caller(owner).post("/bot-configs", values)
+    assert answer.status == 201
+    return BotConfig.objects.get(pk=answer.body["id"])
+
+
+def test_real_money_needs_the_scope_live(alice: User, settings: Any) -> None:
+    settings.LIVE_TRADING_ENABLED = True
+    bot = live(alice)
+    session = Caller()
+    session.http = signed_in(alice)
+    paper = Caller(alice).post("/bot-configs", PAPER).body["id"]
+    to_live = {"mode": "live", "exchange": "binance", "symbol": "BTC/USDT"}
+    for caller in (Caller(alice, "read", "trade", "keys"), session):
+        for answer in (
+            caller.post("/bot-configs", PAPER | to_live),
+            caller.patch(f"/bot-configs/{paper}", to_live),
+            caller.put(f"/bot-configs/{bot.pk}", PAPER),
+            caller.patch(f"/bot-configs/{bot.pk}", {"position_size_fixed": "9000"}),
+            caller.post(f"/bots/{bot.pk}/start"),
+            caller.post(f"/bots/{bot.pk}/enter"),
+        ):
+            assert answer.status == 403
+            assert "'live'" in answer.body["detail"]
+    assert not BotState.objects.exists()
+    assert not Command.objects.exists()
+    assert Caller(alice).post(f"/bots/{bot.pk}/start").status == 200
+
+
+def test_stopping_a_live_bot_does_not_need_the_scope_live(alice: User, settings: Any) -> None:
+    settings.LIVE_TRADING_ENABLED = True
+    bot = live(alice)
+    Caller(alice).post(f"/bots/{bot.pk}/start")
+    assert Caller(alice, "trade").post(f"/bots/{bot.pk}/stop").status == 200
+    assert BotState.objects.get(pk=bot.pk).status == "stopped"
+
+
+def test_a_user_who_calls_too_often_waits(
+    alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "CALLS_PER_WINDOW", 3)
+    monkeypatch.setattr(throttle, "WINDOW_SECONDS", 3600)
+    caller = Caller(alice)
+    answers = [caller.get("/bot-configs") for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    assert Caller(alice).get("/bot-configs").status == 429
+    assert Caller(bob).get("/bot-configs").status == 200
+
+
+def test_the_count_begins_anew_with_the_next_minute(alice: User) -> None:
+    counter = throttle.PerUser()
+    assert [counter.count(1, now) for now in (60, 61, 119.9, 120)] == [1, 2, 3, 1]
