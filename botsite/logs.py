@@ -73,6 +73,7 @@ def config(*, level: str, fmt: str) -> dict[str, Any]:
             # Django's own handlers would write each line twice, unscrubbed.
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
+            "axes": {"level": "WARNING"},
             # One line a task is noise at a tick a second; failures are logged at a higher level.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},

@@ -16,7 +16,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from botsite import logs
+from botsite import database, logs
 from botsite.platform.redis import DEFAULT_URL, running_url
 
 # Lets `ModelForm[User]` and `ModelAdmin[User]`, which the type checker asks for, run as well.
@@ -116,24 +116,13 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 # -- Database and cache ---------------------------------------------------------------------------
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR}/botsite.sqlite3")
+DATABASES = {
+    "default": database.configure(
+        env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR}/botsite.sqlite3"),
+        data_dir=DATA_DIR,
+        conn_max_age=env.int("CONN_MAX_AGE", default=60),
+    )
 }
-_database = DATABASES["default"]
-if _database["ENGINE"].endswith("sqlite3"):
-    DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A file: a worker in its own process, and threads, share it with the test.
-    _database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
-    _database["OPTIONS"] = {
-        # A transaction that reads first and then writes fails at once under DEFERRED.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-else:
-    _database["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
-    _database["CONN_HEALTH_CHECKS"] = True
-    _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {})}
 # The cache counts sign-in attempts. In the database the counts hold across processes, and the site
 # goes on when Redis does not.
 CACHES = {
@@ -149,7 +138,7 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(DATA_DIR / "staticfiles")))
 STATIC_MANIFEST = env.bool("STATIC_MANIFEST", default=not DEBUG)
-WHITENOISE_USE_FINDERS = not STATIC_MANIFEST
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not STATIC_MANIFEST
 _static_storage = (
     "whitenoise.storage.CompressedManifestStaticFilesStorage"
     if STATIC_MANIFEST
@@ -199,7 +188,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_CLIENT_IP_CALLABLE = "botsite.network.client_ip"
-AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "botsite.network.account_name"
 AXES_ALLOWED_CORS_ORIGINS = ""
 AXES_VERBOSE = False
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
