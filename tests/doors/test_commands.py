@@ -1,0 +1,204 @@
+"""The operator's commands: each calls one verb and says by its exit code what became of it."""
+
+import json
+from datetime import date, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from bots import schedule, tick
+from bots.lifecycle import Duty, Reason, Status
+from bots.models import (
+    ApiToken,
+    BotConfig,
+    BotState,
+    Command,
+    DayStats,
+    Decision,
+    Fill,
+    Order,
+    PaperOrder,
+    StateEvent,
+    User,
+)
+from tests.doors.client import Caller
+from tests.doors.content import traded_bot
+
+NAMES = [
+    "check_invariants",
+    "create_api_token",
+    "daily_reset",
+    "demo",
+    "halt",
+    "prune",
+    "reconcile",
+    "rotate_keys",
+    "run_bot",
+    "start_bot",
+    "stop_bot",
+    "sync_schedule",
+]
+
+
+def run(*arguments: Any) -> tuple[int, list[str]]:
+    """Return a command's exit code and the lines it printed."""
+    out = StringIO()
+    try:
+        call_command(*map(str, arguments), stdout=out, stderr=out)
+    except CommandError as error:
+        return error.returncode, [*out.getvalue().splitlines(), str(error)]
+    return 0, out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_command_explains_itself_and_its_exit_codes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call_command(name, "--help")
+    assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Exit code" in text
+
+
+def test_start_tick_and_stop(bot: BotConfig) -> None:
+    assert run("start_bot", bot.pk) == (0, [f"bot {bot.pk} (Wave): pending (start)"])
+    event = StateEvent.objects.get(bot=bot)
+    assert (event.by, event.via) == (None, "command")
+    code, lines = run("run_bot", bot.pk)
+    decision = Decision.objects.get(bot=bot)
+    assert code == 0
+    assert lines[1].startswith(f"decision: {decision.action} ({decision.gate})")
+    code, lines = run("stop_bot", bot.pk)
+    assert (code, BotState.objects.get(pk=bot.pk).reason) == (0, Reason.BY_OPERATOR)
+
+
+def test_a_stop_can_close_the_position(alice: User) -> None:
+    bot = traded_bot(alice)
+    assert run("stop_bot", bot.pk, "--close")[0] == 0
+    state = BotState.objects.get(pk=bot.pk)
+    assert (state.duty, state.wind_down) == (Duty.EXIT, "close")
+    run("run_bot", bot.pk)
+    assert not BotState.objects.get(pk=bot.pk).in_position
+
+
+def test_a_stop_that_leaves_a_position_says_that_nobody_watches_it(alice: User) -> None:
+    bot = traded_bot(alice)
+    assert "nobody watches its open position now" in run("stop_bot", bot.pk)[1]
+
+
+def test_what_cannot_be_done_has_its_exit_codes(bot: BotConfig, alice: User) -> None:
+    for name in ("start_bot", "stop_bot", "run_bot"):
+        code, lines = run(name, 999)
+        assert (code, lines) == (2, ["there is no bot 999"])
+    assert run("reconcile", "--bot", 999)[0] == 2
+    assert run("create_api_token", "nobody")[0] == 2
+    assert run("halt", "--user", "nobody")[0] == 2
+    assert run("run_bot", bot.pk)[0] == 1
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    code, lines = run("start_bot", bot.pk)
+    assert (code, "(owner_inactive)" in lines[-1]) == (1, True)
+    assert run("create_api_token", "alice")[0] == 1
+    assert not ApiToken.objects.exists()
+
+
+def test_the_last_line_is_a_token_that_works(alice: User) -> None:
+    code, lines = run("create_api_token", "alice")
+    caller = Caller()
+    caller.headers["Authorization"] = f"Bearer {lines[-1]}"
+    assert (code, caller.get("/bot-configs").status) == (0, 200)
+    assert set(ApiToken.objects.get().scopes) == {"read", "trade", "keys", "live"}
+    run("create_api_token", "alice", "--scopes", "read", "--name", "narrow")
+    assert ApiToken.objects.get(name="narrow").scopes == ["read"]
+
+
+def test_a_forced_reset_run_twice_resets_once(alice: User) -> None:
+    bot = traded_bot(alice)
+    tomorrow = BotState.objects.get(pk=bot.pk).counter_day + timedelta(days=1)
+    assert run("daily_reset", "--day", tomorrow)[1] == ["rolled over: 1"]
+    assert run("daily_reset", "--day", tomorrow)[1] == ["rolled over: 0"]
+    assert run("daily_reset")[1] == ["rolled over: 0"]
+    state = BotState.objects.get(pk=bot.pk)
+    assert (state.status, state.daily_trades_count, state.counter_day) == (
+        Status.STOPPED,
+        0,
+        tomorrow,
+    )
+    assert DayStats.objects.filter(bot=bot).count() == 1
+    with pytest.raises(CommandError, match="is no date"):
+        call_command("daily_reset", "--day", "tomorrow")
+
+
+def test_the_schedule_is_repaired(alice: User) -> None:
+    bot = traded_bot(alice)
+    schedule.sync(bot.pk, None)
+    schedule.sync(4711, 60)
+    assert run("sync_schedule")[1] == ["added: 1, changed: 0, removed: 1"]
+    assert run("sync_schedule", "--verbosity", "0")[1] == []
+    assert list(schedule.scheduled()) == [bot.pk]
+
+
+def test_invariants_hold_until_somebody_cheats(alice: User) -> None:
+    bot = traded_bot(alice)
+    assert run("check_invariants") == (0, ["violations: 0"])
+    assert run("check_invariants", "--json") == (0, ["[]"])
+    BotState.objects.filter(pk=bot.pk).update(daily_trades_count=99)
+    code, lines = run("check_invariants", "--json")
+    found = json.loads(lines[0])
+    assert (code, [(row["code"], row["bot_id"]) for row in found]) == (1, [("I3", bot.pk)])
+    code, lines = run("check_invariants")
+    assert (code, lines[0].startswith(f"I3 bot {bot.pk}")) == (1, True)
+
+
+def test_reconcile_tells_whether_the_book_agrees(alice: User) -> None:
+    bot = traded_bot(alice)
+    code, lines = run("reconcile")
+    assert (code, lines[-1]) == (0, "compared: 1, wrong: 0")
+    bot.account.paper_balances.filter(currency="ETH").update(units=0)
+    code, lines = run("reconcile", "--bot", bot.pk)
+    assert (code, lines[0].startswith(f"bot {bot.pk}: WRONG")) == (1, True)
+
+
+def test_halt_stops_one_user_or_all(alice: User, bob: User) -> None:
+    hers, his = traded_bot(alice), traded_bot(bob)
+    assert run("halt", "--user", "alice") == (0, ["stopped: 1"])
+    assert BotState.objects.get(pk=hers.pk).text == "stopped (halt)"
+    assert BotState.objects.get(pk=his.pk).status == Status.RUNNING
+    assert run("halt", "--flatten") == (0, ["stopped: 1"])
+    tick.run(his.pk)
+    assert not BotState.objects.get(pk=his.pk).in_position
+    assert BotState.objects.get(pk=hers.pk).in_position
+
+
+def test_prune_keeps_history_and_what_is_still_needed(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.housekeeping.BATCH", 1)
+    bot = traded_bot(alice)
+    kept = {model: model.objects.count() for model in (Order, Fill, StateEvent, DayStats)}
+    assert run("prune", "--days", 30)[1] == ["deleted: 0 decisions, 0 commands, 0 paper orders"]
+    old = timezone.now() - timedelta(days=31)
+    Decision.objects.update(last_at=old)
+    Command.objects.update(ended_at=old)
+    PaperOrder.objects.update(created_at=old)
+    open_order = Order.objects.filter(bot=bot).latest("pk")
+    Order.objects.filter(pk=open_order.pk).update(is_settled=False)
+    assert run("prune", "--days", 30)[1] == ["deleted: 2 decisions, 3 commands, 2 paper orders"]
+    assert Decision.objects.get().pk == BotState.objects.get(pk=bot.pk).decision_id
+    assert PaperOrder.objects.get().client_order_id == open_order.client_order_id
+    assert {model: model.objects.count() for model in kept} == kept
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5"])
+def test_prune_wants_a_number_of_days(days: str, db: None) -> None:
+    with pytest.raises(CommandError, match="whole number of days"):
+        call_command("prune", "--days", days)
+
+
+def test_the_token_and_reset_commands_speak_of_today(alice: User) -> None:
+    day = run("daily_reset", "--day", date(2000, 1, 1))
+    assert day == (0, ["rolled over: 0"])
