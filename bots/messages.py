@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import FATAL, Duty, Reason, Status, WindDown
@@ -173,14 +173,14 @@ def duration(seconds: float) -> str:
     """Return a length of time for people, in the active language: "12 s", "3 min", "3 h 12 min"."""
     whole = max(int(seconds), 0)
     if whole < 60:
-        return _now("%(n)d s") % {"n": whole}
+        return gettext("%(n)d s") % {"n": whole}
     if whole < 3600:
-        return _now("%(n)d min") % {"n": whole // 60}
+        return gettext("%(n)d min") % {"n": whole // 60}
     if whole < 86_400:
         hours, minutes = whole // 3600, whole % 3600 // 60
-        text = _now("%(n)d h") % {"n": hours}
-        return f"{text} {_now('%(n)d min') % {'n': minutes}}" if minutes else text
-    return _now("%(n)d d") % {"n": whole // 86_400}
+        text = gettext("%(n)d h") % {"n": hours}
+        return f"{text} {gettext('%(n)d min') % {'n': minutes}}" if minutes else text
+    return gettext("%(n)d d") % {"n": whole // 86_400}
 
 
 def next_run(state: BotState) -> datetime | None:
@@ -195,7 +195,7 @@ def next_run(state: BotState) -> datetime | None:
 def sentence(state: BotState | None, now: datetime) -> str:
     """Return one sentence: status, why, and what comes next, in the active language."""
     if state is None:
-        return _now("Never started")
+        return gettext("Never started")
     head = _head(state, now)
     tail = _tail(state, now)
     return f"{head}; {tail}" if tail else head
@@ -203,7 +203,7 @@ def sentence(state: BotState | None, now: datetime) -> str:
 
 def _head(state: BotState, now: datetime) -> str:
     if state.status == Status.PENDING:
-        return _now("Starting - the first tick is on its way")
+        return gettext("Starting - the first tick is on its way")
     status, reason = Status(state.status).label, Reason(state.reason).label
     if state.status == Status.WAITING and state.last_ok_at and state.last_ok_at < now:
         words = {
@@ -211,7 +211,7 @@ def _head(state: BotState, now: datetime) -> str:
             "reason": reason,
             "duration": duration((now - state.last_ok_at).total_seconds()),
         }
-        return _now("%(status)s - %(reason)s for %(duration)s") % words
+        return gettext("%(status)s - %(reason)s for %(duration)s") % words
     return f"{status} - {reason}"
 
 
@@ -224,31 +224,33 @@ def _tail(state: BotState, now: datetime) -> str:
             "time": f"{ends:%H:%M}",
             "duration": duration((state.day_ends_at - now).total_seconds()),
         }
-        return _now("resumes at %(time)s, in %(duration)s") % words
+        return gettext("resumes at %(time)s, in %(duration)s") % words
     if state.status == Status.ERROR and state.reason in FATAL:
-        return _now("switched off until you start it")
+        return gettext("switched off until you start it")
     due = next_run(state)
     if due is None:
         return ""
     if state.is_late(now):
         late = duration((now - due).total_seconds())
-        return _now("late: should have run %(duration)s ago") % {"duration": late}
+        return gettext("late: should have run %(duration)s ago") % {"duration": late}
     if state.status == Status.STOPPED:
-        return _now("goes on by itself")
+        return gettext("goes on by itself")
     words = {"duration": duration((due - now).total_seconds())}
+    if state.status == Status.PENDING:
+        return ""
     if state.status in (Status.WAITING, Status.ERROR):
-        return _now("tries again in %(duration)s") % words
-    return _now("looks again in %(duration)s") % words
+        return gettext("tries again in %(duration)s") % words
+    return gettext("looks again in %(duration)s") % words
 
 
 def winding_down(state: BotState) -> str:
     """Return what a bot under duty exit still does: settling, closing or watching."""
     if state.has_unsettled_orders:
-        return _now("stopping: an order is not settled yet")
+        return gettext("stopping: an order is not settled yet")
     if not state.in_position:
-        return _now("stopping: the last tick ends")
+        return gettext("stopping: the last tick ends")
     if state.wind_down == WindDown.CLOSE:
-        return _now("closing the position")
+        return gettext("closing the position")
     if state.wind_down == WindDown.AFTER_EXIT:
-        return _now("watching the position until its next exit")
-    return _now("watching the position")
+        return gettext("watching the position until its next exit")
+    return gettext("watching the position")

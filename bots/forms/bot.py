@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.boundfield import BoundField
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.forms.fields import NumberField
@@ -52,7 +52,9 @@ GROUPS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
 )
 HELP = {
     "name": _("Your own word for it."),
-    "exchange": _("`simulated` needs no network; for paper bots any exchange's ccxt name works."),
+    "exchange": _(
+        "The simulated one needs no network. Paper bots may name any exchange that ccxt knows."
+    ),
     "mode": _("Paper trades with play money on real prices."),
     "account": _("The key to trade with. Paper bots need none."),
     "symbol": _("For example BTC/USDT. Type to search."),
@@ -113,7 +115,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         account.queryset = accounts
         account.empty_label = _("none (paper)")
         self.fields["strategy"].widget = forms.Select(
-            choices=[(s.name, _now(s.label)) for s in strategies.STRATEGIES.values()]
+            choices=[(s.name, gettext(s.label)) for s in strategies.STRATEGIES.values()]
         )
         least = settings.MIN_CHECK_INTERVAL_SECONDS
         self.fields["check_interval_seconds"].widget.attrs["min"] = least

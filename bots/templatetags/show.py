@@ -1,7 +1,8 @@
 """Numbers, times and statuses as people read them, in the active language and zone."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from typing import Literal
 
 from django import template
 from django.utils import formats, timezone
@@ -123,35 +124,29 @@ def chip(state: BotState | None) -> SafeString:
 
 
 @register.simple_tag
-def at(value: datetime | None, style: str = "auto") -> str | SafeString:
+def at(value: datetime | Literal[""] | None, style: str = "auto") -> str | SafeString:
     """Show an instant in the viewer's zone, with UTC as title; "auto" leaves out today's date."""
-    if value is None:
+    if not value:
         return NOTHING
     local = timezone.localtime(value)
     day = "" if style == "auto" and local.date() == timezone.localdate() else "j M "
     text = formats.date_format(local, f"{day}H:i" if style == "minute" else f"{day}H:i:s")
-    utc = f"{value:%Y-%m-%d %H:%M:%S} UTC"
-    return format_html(
-        '<time datetime="{:%Y-%m-%dT%H:%M:%SZ}" title="{}">{}</time>',
-        value.astimezone(timezone.get_default_timezone()),
-        utc,
-        text,
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', *_utc(value), text)
 
 
 @register.simple_tag
-def ago(value: datetime | None, now: datetime) -> str | SafeString:
+def ago(value: datetime | Literal[""] | None, now: datetime) -> str | SafeString:
     """Show how long ago an instant was; app.js keeps it counting."""
-    if value is None:
+    if not value:
         return NOTHING
     text = _("%(duration)s ago") % {"duration": duration((now - value).total_seconds())}
     return _counting(value, text, "since")
 
 
 @register.simple_tag
-def until(value: datetime | None, now: datetime) -> str | SafeString:
+def until(value: datetime | Literal[""] | None, now: datetime) -> str | SafeString:
     """Show in how long an instant comes; app.js keeps it counting."""
-    if value is None:
+    if not value:
         return NOTHING
     text = _("in %(duration)s") % {"duration": duration((value - now).total_seconds())}
     return _counting(value, text, "until")
@@ -159,13 +154,14 @@ def until(value: datetime | None, now: datetime) -> str | SafeString:
 
 def _counting(value: datetime, text: str, kind: str) -> SafeString:
     return format_html(
-        '<time datetime="{:%Y-%m-%dT%H:%M:%SZ}" title="{:%Y-%m-%d %H:%M:%S} UTC" '
-        'data-count="{}">{}</time>',
-        value,
-        value,
-        kind,
-        text,
+        '<time datetime="{}" title="{}" data-count="{}">{}</time>', *_utc(value), kind, text
     )
+
+
+def _utc(value: datetime) -> tuple[str, str]:
+    """Return an instant in UTC for machines and for people."""
+    utc = value.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @register.filter
@@ -190,3 +186,11 @@ def status_label(value: str) -> str:
 def reason_label(value: str) -> str:
     """Return a stored reason for people."""
     return str(Reason(value).label) if value else ""
+
+
+@register.simple_tag
+def counting_words() -> SafeString:
+    """Return the attributes that app.js counts with: units, "ago" and "in", in this language."""
+    units = "|".join((_("%(n)d s"), _("%(n)d min"), _("%(n)d h"), _("%(n)d d")))
+    since, until = _("%(duration)s ago"), _("in %(duration)s")
+    return format_html('data-units="{}" data-since="{}" data-until="{}"', units, since, until)

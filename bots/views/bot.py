@@ -150,7 +150,8 @@ def orders(request: Request, pk: int) -> HttpResponse:
     """Show the bot's orders, newest first."""
     found = find_or_404(request.user, pk)
     rows = found.orders.order_by("-pk")  # type: ignore[attr-defined]
-    return _tab(request, pk, "orders", rows, statuses=words.STATUSES, sides=words.SIDES, gates=words.GATES)
+    more = {"statuses": words.STATUSES, "sides": words.SIDES, "gates": words.GATES}
+    return _tab(request, pk, "orders", rows, **more)
 
 
 @login_required
