@@ -157,7 +157,6 @@ class MarketData:
             try:
                 now = feed.now()
                 if entry.value is None or not 0 <= now - entry.fetched_at < self._price_ttl_ms:
-                    entry.value = None  # what fails the check must not be served later
                     quote = feed.quote(symbol)
                     check_quote(quote, now)
                     entry.value, entry.fetched_at = quote, now
@@ -191,7 +190,6 @@ class MarketData:
         if kept is None or entry.asked < count or not _current(kept, entry.fetched_at, now, length):
             asked = max(count, entry.asked)
             fetched = feed.candles(symbol, timeframe, asked)
-            entry.value = None
             _check_new(fetched, kept, now)
             entry.value, entry.asked, entry.fetched_at = fetched, asked, now
             entry.slices.clear()

@@ -189,6 +189,12 @@ def test_an_answer_about_another_amount_or_side_is_not_believed(trader: Trader, 
 @pytest.mark.parametrize(
     "body",
     [
+        {"clientOrderId": "bs0000000000000000"},
+        {"clientOrderId": None},
+        {"orderId": None},
+        {"symbol": "ETHUSDT"},
+        {"side": "SELL"},
+        {"origQty": "0.02000000"},
         {"executedQty": "0.00000000"},  # filled nothing, it says, and done
         {"executedQty": "0.02000000"},
         {"executedQty": "-0.01000000"},
@@ -202,7 +208,9 @@ def test_an_answer_about_another_amount_or_side_is_not_believed(trader: Trader, 
     ],
     ids=json.dumps,
 )
-def test_an_order_that_contradicts_itself_is_not_believed(trader: Trader, server, body):
+def test_an_order_that_is_another_or_contradicts_itself_is_not_believed(
+    trader: Trader, server, body
+):
     request = trader.request()
     answer = {
         "symbol": "BTCUSDT",

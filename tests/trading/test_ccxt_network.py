@@ -5,10 +5,12 @@ import time
 from decimal import Decimal
 
 import pytest
+import requests
 
 from tests.trading.accounts import SYMBOL, Trader, fault_of, feed_of, new_trader
-from trading.exchange import Fault, Unreachable
+from trading.exchange import Fault, Rejected, Unreachable
 from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFeed
+from trading.exchanges.clock import ExchangeClock
 from trading.market import OrderStatus
 
 ORDER = "api/v3/order"
@@ -101,9 +103,20 @@ def test_a_failure_that_is_being_handled_does_not_make_a_sent_order_unsent(trade
     request = trader.request()
     server.control.add_fault("close", path=ORDER, method="POST", when="after")
     try:
-        socket.create_connection(("127.0.0.1", closed_port()))
-    except ConnectionRefusedError:
+        requests.get(f"http://127.0.0.1:{closed_port()}", timeout=1)
+    except requests.ConnectionError:
         error = fault_of(trader.exchange.place, request)
+    assert isinstance(error, Unreachable)
+    assert error.sent
+    assert len(trader.orders()) == 1
+
+
+@pytest.mark.parametrize("action", ["close", "cut", "empty"])
+def test_what_an_earlier_call_was_told_does_not_colour_a_later_one(trader: Trader, server, action):
+    server.control.add_fault("error", path=ORDER, method="POST", code=-2010)
+    assert isinstance(fault_of(trader.exchange.place, trader.request()), Rejected)
+    server.control.add_fault(action, path=ORDER, method="POST", when="after")
+    error = fault_of(trader.exchange.place, trader.request())
     assert isinstance(error, Unreachable)
     assert error.sent
     assert len(trader.orders()) == 1
@@ -193,6 +206,19 @@ def test_a_clock_that_cannot_be_agreed_on_is_an_error_of_its_own(trader: Trader,
     assert isinstance(error, Unreachable)
     assert (error.fault, error.sent) == (Fault.CLOCK, False)
     assert trader.exchange.balance()
+
+
+def test_the_way_there_and_back_is_halved():
+    now = [100.0]
+
+    def ask() -> int:
+        now[0] += 0.4  # 200 ms there, 200 ms back
+        return 1_700_000_000_200
+
+    clock = ExchangeClock(ask, ttl_s=60, monotonic=lambda: now[0])
+    assert clock.now() == 1_700_000_000_400
+    now[0] += 1
+    assert clock.now() == 1_700_000_001_400
 
 
 def test_time_is_the_exchanges_and_survives_its_silence(trader: Trader, server):
