@@ -23,7 +23,9 @@ def foreign_account(mallory: "User") -> Account:
     return Account.objects.create(owner=mallory, exchange="simulated", mode="paper", label="hers")
 
 
-def test_a_bot_cannot_be_moved_to_a_foreign_account(alice: "User", foreign_account: Account) -> None:
+def test_a_bot_cannot_be_moved_to_a_foreign_account(
+    alice: "User", foreign_account: Account
+) -> None:
     bot = make_bot(alice)
     with pytest.raises(IntegrityError, match="belongs to another user"):
         BotConfig.objects.filter(pk=bot.pk).update(account=foreign_account)
