@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
-from playwright.sync_api import Page
+from playwright.sync_api import ConsoleMessage, Page
 
 from bots import schedule
 from bots.models import BotConfig, User
@@ -41,9 +41,12 @@ def problems(page: Page) -> Callable[[], list[str]]:
     """What the browser refused or complained about so far on this page."""
     page.add_init_script(WATCH)
     errors: list[str] = []
-    page.on(
-        "console", lambda message: errors.append(message.text) if message.type == "error" else 0
-    )
+
+    def listen(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            errors.append(message.text)
+
+    page.on("console", listen)
     page.on("pageerror", lambda error: errors.append(str(error)))
     return lambda: [*errors, *page.evaluate("window.violations")]
 
