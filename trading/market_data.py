@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 from operator import le
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from trading.exchange import ExchangeError, Fault, Feed, Unreachable, Unusable
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
@@ -24,12 +24,6 @@ CLOCK_TOLERANCE_MS = 1_000
 LATE_CANDLE_MS = 1_000
 #: Faults that concern the whole exchange, not one market.
 OUTAGES = frozenset({Fault.NETWORK, Fault.MAINTENANCE, Fault.RATE_LIMIT})
-
-
-class SharedFeed(Feed, Protocol):
-    """A feed that names itself: feeds with equal `key` give equal answers."""
-
-    key: str
 
 
 def check_candles(candles: Candles, now: int) -> None:
@@ -91,6 +85,9 @@ def check_quote(quote: Quote, now: int | None = None, max_age_ms: int = 600_000)
         raise Unusable(Fault.STALE_DATA, f"{quote.symbol}: the price is {age} s old")
 
 
+#: Each feed has a `key` by which its data is shared.
+SharedFeed = Feed
+
 T = TypeVar("T", Candles, Quote, Rules)
 
 
@@ -135,7 +132,7 @@ class MarketData:
         self._rules: OrderedDict[tuple[str, str, str], _Entry[Rules]] = OrderedDict()
         self._outages: dict[str, tuple[float, ExchangeError]] = {}
 
-    def candles(self, feed: SharedFeed, symbol: str, timeframe: str, count: int) -> Candles:
+    def candles(self, feed: Feed, symbol: str, timeframe: str, count: int) -> Candles:
         """Return the newest `count` closed candles, fewer if the market has no more; checked.
 
         Raises ExchangeError: what the feed raised, or Unusable (see check_candles).
@@ -149,7 +146,7 @@ class MarketData:
                 self._remember(feed, entry, error)
                 raise
 
-    def quote(self, feed: SharedFeed, symbol: str) -> Quote:
+    def quote(self, feed: Feed, symbol: str) -> Quote:
         """Return a quote fetched at most `price_ttl_s` ago, checked. Raises ExchangeError."""
         entry = self._entry(self._quotes, (feed.key, symbol, ""))
         with entry.lock:
@@ -165,7 +162,7 @@ class MarketData:
                 self._remember(feed, entry, error)
                 raise
 
-    def rules(self, feed: SharedFeed, symbol: str) -> Rules:
+    def rules(self, feed: Feed, symbol: str) -> Rules:
         """Return the market's rules, at most `markets_ttl_s` old. Raises ExchangeError.
 
         A market that the exchange does not have (any more) is Unusable(MARKET_UNKNOWN).
@@ -213,7 +210,7 @@ class MarketData:
                 kind.move_to_end(key)
             return entry
 
-    def _still_failing(self, feed: SharedFeed, entry: _Entry[T]) -> None:
+    def _still_failing(self, feed: Feed, entry: _Entry[T]) -> None:
         """Raise what went wrong a moment ago, as long as nobody is to ask again."""
         if entry.error is None and feed.key not in self._outages:
             return
@@ -226,7 +223,7 @@ class MarketData:
             raise _again(entry.error, entry.silent_until - now)
         entry.error = None
 
-    def _remember(self, feed: SharedFeed, entry: _Entry[T], error: ExchangeError) -> None:
+    def _remember(self, feed: Feed, entry: _Entry[T], error: ExchangeError) -> None:
         until = self._monotonic() + max(self._failure_ttl_s, error.retry_after or 0.0)
         entry.error, entry.silent_until = error, until
         if isinstance(error, Unreachable) and error.fault in OUTAGES:

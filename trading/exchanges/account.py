@@ -91,7 +91,8 @@ class CcxtExchange:
     def _prepare(self, request: OrderRequest) -> Rules:
         """Do what has to be done before an order is sent; what fails here was surely not sent."""
         try:
-            rules = self._feed.rules(request.symbol)
+            # Of whatever age: the order is signed, and a load may take as long as that is valid.
+            rules = self._feed.markets.known(request.symbol)
             self._feed.markets.share_with(self._client.raw)
         except (Unreachable, Unusable) as error:
             raise before_sending(error) from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from typing import Protocol
 
-from trading.exchange import Fault, Rejected, Unreachable, Unusable
+from trading.exchange import Fault, Feed, Rejected, Unreachable, Unusable
 from trading.exchanges.checks import before_sending, check_order, need
 from trading.execution import fill_market
 from trading.market import (
@@ -21,7 +21,7 @@ from trading.market import (
     Rules,
     Side,
 )
-from trading.market_data import MarketData, SharedFeed
+from trading.market_data import MarketData
 
 
 class Book(Protocol):
@@ -56,7 +56,7 @@ class PaperExchange:
 
     def __init__(
         self,
-        feed: SharedFeed,
+        feed: Feed,
         book: Book,
         data: MarketData,
         *,
