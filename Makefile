@@ -58,7 +58,7 @@ format: $(DEV)
 	$(BIN)/python -m ruff format .
 
 bench: $(DEV)
-	@$(BIN)/python -m bench
+	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 requirements: $(DEV)
 	$(COMPILE) requirements.in -o requirements.txt

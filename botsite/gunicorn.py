@@ -24,6 +24,8 @@ _site_url = os.environ.get("SITE_URL", "")
 bind = f"{listen_host(_site_url, os.environ.get('BIND', ''))}:{_port}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+# Loaded once and shared: half the work at the start, and less memory.
+preload_app = True
 threads = int(os.environ.get("WEB_THREADS", "4"))
 timeout = 60
 graceful_timeout = 5

@@ -76,6 +76,7 @@ def config(*, level: str, fmt: str) -> dict[str, Any]:
             "axes": {"level": "WARNING"},
             # One line a task is noise at a tick a second; failures are logged at a higher level.
             "celery.worker.strategy": {"level": "WARNING"},
+            "celery.worker.request": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
             "django_celery_beat.schedulers": {"level": "WARNING"},

@@ -198,7 +198,10 @@ def test_healthz_tells_ages_and_the_headers_are_strict(client: Any, db: None) ->
     Heartbeat.beat("worker")
     answer = client.get("/healthz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "age_seconds": {"worker": 0}}
+    said = answer.json()
+    assert said["status"] == "ok"
+    assert list(said["age_seconds"]) == ["worker"]
+    assert 0 <= said["age_seconds"]["worker"] < 30
     policy = answer["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
