@@ -1,6 +1,7 @@
 """An account becomes an exchange. The only place where a key is decrypted."""
 
 from decimal import Decimal
+from time import monotonic
 
 from django.conf import settings
 
@@ -10,13 +11,17 @@ from bots.models.bot import SIMULATED
 from bots.models.fields import Undecryptable
 from bots.paper_book import PaperBook
 from bots.world import World
-from trading.exchange import Exchange, Fault, Refused
+from trading.exchange import Exchange, ExchangeError, Fault, Refused
 from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFeed, Credentials, shared_feed
 from trading.exchanges.paper import PaperExchange
 from trading.exchanges.simulated import SimulatedFeed
 from trading.market_data import SharedFeed
 
 HUNDRED = Decimal(100)
+#: How long an answer of the exchange proves, in this process, that it still accepts a key.
+PROOF_SECONDS = 60.0
+
+_proofs: dict[int, tuple[int, float]] = {}  # account -> its key, when it was accepted
 
 
 def exchange_of(bot: BotConfig, world: World) -> Exchange:
@@ -37,7 +42,27 @@ def exchange_of(bot: BotConfig, world: World) -> Exchange:
             fee_rate=settings.PAPER_FEE_PERC / HUNDRED,
             slippage=settings.PAPER_SLIPPAGE_PERC / HUNDRED,
         )
-    return account_exchange(account)
+    exchange = account_exchange(account)
+    _prove(account, exchange)
+    return exchange
+
+
+def _prove(account: Account, exchange: CcxtExchange) -> None:
+    """Ask for the balance once a minute, so that a refused key shows before an order needs it."""
+    key_id = ApiKey.objects.filter(account=account).values_list("pk", flat=True).first()
+    proved, at = _proofs.get(account.pk, (None, 0.0))
+    now = monotonic()
+    if key_id is None or (proved == key_id and now - at < PROOF_SECONDS):
+        return
+    try:
+        exchange.balance()
+    except Refused:
+        _proofs.pop(account.pk, None)
+        raise
+    except ExchangeError:
+        # No answer says nothing about the key; the tick itself tells what is wrong.
+        return
+    _proofs[account.pk] = (key_id, now)
 
 
 def quote_of(symbol: str) -> str:
