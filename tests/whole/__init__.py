@@ -1,0 +1,1 @@
+"""The whole path, nothing mocked: Redis, worker, beat, ccxt over HTTP, database, browser."""

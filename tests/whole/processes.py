@@ -1,0 +1,118 @@
+"""Real processes for tests: a Celery worker, beat, and a patient look at what they do."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from botsite.platform.bootstrap import ROOT
+
+T = TypeVar("T")
+
+#: Times as the suite scales them down; every one is a setting of the product.
+FAST: Mapping[str, str] = {
+    "LEASE_SECONDS": "4",
+    "TICK_DEADLINE_SECONDS": "3",
+    "TICK_SEND_MARGIN_SECONDS": "0.5",
+    "HTTP_TIMEOUT_SECONDS": "1",
+    "TASK_SOFT_LIMIT_SECONDS": "3.5",
+    "TASK_HARD_LIMIT_SECONDS": "4",
+    "ORDER_FENCE_SECONDS": "1.5",
+    "RECV_WINDOW_MS": "1000",
+    "SWEEP_SECONDS": "2",
+    "CANARY_SECONDS": "6",
+    "MIN_CHECK_INTERVAL_SECONDS": "1",
+    "PRICE_TTL_SECONDS": "0.2",
+    "MARKETS_TTL_SECONDS": "1",
+    "RESET_SPREAD_SECONDS": "0",
+    "LIVE_TRADING_ENABLED": "true",
+    "WORKER_CONCURRENCY": "1",
+    "LOG_LEVEL": "DEBUG",
+}
+
+
+def wait_until(what: Callable[[], T], timeout: float = 15.0, every: float = 0.05) -> T:
+    """Return the first true value of `what()`; AssertionError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        found = what()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"still {found!r} after {timeout} s")
+        time.sleep(every)
+
+
+class Process:
+    """A child in a session of its own, its output in a file: killed whole, never left behind."""
+
+    def __init__(self, name: str, log: Path, env: Mapping[str, str], arguments: Sequence[str]):
+        self.name = name
+        self.log = log
+        self._env = dict(env)
+        self._arguments = [sys.executable, "-m", *arguments]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._arguments,
+                cwd=ROOT,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for(self, text: str, times: int = 1, timeout: float = 30) -> None:
+        """Wait until the output holds `text` so many times."""
+        try:
+            wait_until(lambda: self.output().count(text) >= times, timeout)
+        except AssertionError:
+            raise AssertionError(
+                f"no {text!r} from {self.name}:\n{self.output()[-3000:]}"
+            ) from None
+
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def end(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End the process and all that it started; SIGTERM may take a few seconds."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if how == signal.SIGTERM and process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=8)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Worker(Process):
+    """`celery -A botsite worker`."""
+
+    def __init__(self, log: Path, env: Mapping[str, str]) -> None:
+        arguments = ["celery", "-A", "botsite", "worker", "--without-gossip", "--without-mingle"]
+        super().__init__("the worker", log, env, [*arguments, "--loglevel", "INFO"])
+        self._starts = 0
+
+    def start(self) -> None:
+        super().start()
+        self._starts += 1
+        self.wait_for(" ready.", times=self._starts)
+
+
+class Beat(Process):
+    """`celery -A botsite beat`, looking at its rows every second."""
+
+    def __init__(self, log: Path, env: Mapping[str, str]) -> None:
+        pid = f"--pidfile={log.with_suffix('.pid')}"
+        super().__init__("beat", log, env, ["celery", "-A", "botsite", "beat", pid])
