@@ -84,9 +84,8 @@ def read(request: ApiRequest, key_id: int) -> object:
 def delete(request: ApiRequest, key_id: int) -> object:
     """Forget a key. Its account, orders and bots stay; those bots need another key."""
     key = get_object_or_404(_keys(request.auth.user), pk=key_id)
-    if key.account.bots.filter(state__in_position=True).exclude(state__duty=Duty.NONE).exists():
-        message = _("A bot holds a position with this key: nobody could close it. Stop it first.")
-        raise control.Refusal("in_position", message)
+    if key.account.bots.exclude(state=None).exclude(state__duty=Duty.NONE).exists():
+        raise control.Refusal("in_use", _("Bots trade with this key: stop them first."))
     key.delete()
     return Status(204, None)
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bots import schedule
+from bots import control, schedule
 from bots.api import throttle
 from bots.models import Account, ApiKey, Balance, Order, User
 from tests.doors.client import KEY, Caller, fields_of
@@ -103,6 +103,18 @@ def test_a_key_can_be_forgotten_and_its_account_stays(
     assert not ApiKey.objects.exists()
     assert Account.objects.filter(pk=key.account_id).exists()
     assert as_alice.delete(path.format(key.pk)).status == 404
+
+
+def test_a_key_that_a_bot_trades_with_is_not_forgotten(as_alice: Caller, alice: User) -> None:
+    key = make_key(alice)
+    values = {"name": "n", "symbol": "BTC/USDT", "position_size_perc": 5, "exchange": "binance"}
+    bot = control.create(alice, values | {"mode": "testnet", "account": key.account})
+    control.start(bot, by=alice, via="page")
+    answer = as_alice.delete(f"/api-keys/{key.pk}")
+    assert (answer.status, answer.body["reason"]) == (409, "in_use")
+    assert ApiKey.objects.filter(pk=key.pk).exists()
+    control.stop(bot, by=alice, via="page")
+    assert as_alice.delete(f"/api-keys/{key.pk}").status == 204
 
 
 def test_a_balance_is_told_with_its_age(as_alice: Caller, alice: User, sent: list[Any]) -> None:
