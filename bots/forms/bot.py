@@ -109,6 +109,9 @@ class BotForm(forms.ModelForm[BotConfig]):
         super().__init__(*args, **kwargs)
         self.was_live = self.instance.pk is not None and self.instance.mode == Mode.LIVE
         self.instance.owner = owner
+        if self.instance.mode == Mode.PAPER:
+            # Its own book is no choice of its owner's.
+            self.initial["account"] = None
         accounts = Account.objects.filter(owner=owner).exclude(mode=Mode.PAPER)
         account = self.fields["account"]
         assert isinstance(account, forms.ModelChoiceField)  # noqa: S101 - for the type checker
@@ -149,9 +152,8 @@ class BotForm(forms.ModelForm[BotConfig]):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
-        if data.get("mode") == Mode.PAPER and not self.fields["account"].disabled:
-            # A paper bot keeps the book it has; a new one gets its own.
-            data["account"] = self.instance.account if self.instance.pk else None
+        if data.get("mode") == Mode.PAPER:
+            data["account"] = self._own_book(data)
         if data.get("mode") == Mode.LIVE and not self.was_live:
             self._check_live(data)
         params, errors = clean_params(self._strategy(), data)
@@ -159,6 +161,12 @@ class BotForm(forms.ModelForm[BotConfig]):
             self.add_error(name if name in self.fields else None, text)
         self.instance.params = params
         return data
+
+    def _own_book(self, data: dict[str, Any]) -> Account | None:
+        """Return the book that a paper bot has and keeps; where it has none it gets one."""
+        account = self.instance.account
+        fits = account and (account.exchange, account.mode) == (data.get("exchange"), Mode.PAPER)
+        return account if fits else None
 
     def _check_live(self, data: dict[str, Any]) -> None:
         if not settings.LIVE_TRADING_ENABLED:

@@ -150,7 +150,9 @@ class Shown:
 
     @property
     def may_stop(self) -> bool:
-        return bool(self.state and self.state.duty != Duty.NONE)
+        """Whether it ticks, or would go on by itself when its trading day ends."""
+        state = self.state
+        return bool(state and (state.duty != Duty.NONE or state.status == Status.PAUSED))
 
     @property
     def may_enter(self) -> bool:

@@ -1,0 +1,104 @@
+"""Bots in every state for the page tests. States are set by update(): no engine runs here."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client
+from django.utils import timezone
+
+from bots import control
+from bots.models import BotConfig, BotState, Decision, Market, User
+
+HTMX = {"HX-Request": "true"}
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def sign_in(client: Client, user: User) -> None:
+    """Give the client a session of `user`; how people sign in has tests of its own."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
+
+
+def bot_of(owner: User, name: str = "Dip buyer", **values: Any) -> BotConfig:
+    """Make a paper bot on the simulated exchange."""
+    fields = {
+        "symbol": "BTC/USDT",
+        "position_size_perc": Decimal(10),
+        "stop_loss_perc": Decimal(2),
+        "max_daily_trades": 10,
+        "max_daily_loss_perc": Decimal(2),
+    }
+    return control.create(owner, {"name": name, **fields, **values})
+
+
+def state_of(bot: BotConfig, status: str, reason: str, duty: str, **values: Any) -> BotState:
+    """Start the bot and put its row where a test needs it."""
+    control.start(bot, by=bot.owner, via="page")
+    now = timezone.now()
+    columns = {"last_run_at": now - timedelta(seconds=5), "last_ok_at": now, **values}
+    BotState.objects.filter(pk=bot.pk).update(status=status, reason=reason, duty=duty, **columns)
+    BotConfig.objects.filter(pk=bot.pk).update(is_active=duty == "trade")
+    return BotState.objects.select_related("bot").get(pk=bot.pk)
+
+
+def holding(**values: Any) -> dict[str, Any]:
+    """The columns of an open position."""
+    return {
+        "in_position": True,
+        "entry_price": Decimal("66500.12"),
+        "current_position_size": Decimal("0.0015"),
+        "position_cost": Decimal("99.75018"),
+        "stop_loss_price": Decimal("65170.11"),
+        "last_price": Decimal("67120.55"),
+        "last_price_at": timezone.now(),
+        **values,
+    }
+
+
+def market(symbol: str = "BTC/USDT", **values: Any) -> Market:
+    """A market of the simulated exchange."""
+    base, quote = symbol.split("/")
+    rules = {
+        "amount_step": Decimal("0.00001"),
+        "price_tick": Decimal("0.01"),
+        "min_notional": Decimal(5),
+    }
+    return Market.objects.create(
+        exchange="simulated", mode="paper", symbol=symbol, base=base, quote=quote, **rules | values
+    )
+
+
+def decision(bot: BotConfig, gate: str = "no_signal", **values: Any) -> Decision:
+    """One row of the decision log."""
+    now = timezone.now()
+    row = {"action": "hold", "first_at": now, "last_at": now, "fence": 1, **values}
+    return Decision.objects.create(bot=bot, gate=gate, **row)
+
+
+def form_of(client: Client, path: str) -> dict[str, str]:
+    """Return what the bot form on a page would send, as its inputs hold it."""
+    page = client.get(path)
+    form = page.context["form"]
+    data = {}
+    for name in form.fields:
+        value = form[name].value()
+        if value is True:
+            data[name] = "on"
+        elif value not in (None, False):
+            data[name] = str(value)
+    return data
+
+
+def text_of(response: Any) -> str:
+    """Return what a person reads of a page: no tags, white space folded."""
+    body = re.sub(r"<[^>]+>", " ", response.content.decode())
+    return re.sub(r"\s+", " ", body)

@@ -1,0 +1,101 @@
+"""Keys go in and never come out; tokens are shown once."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from bots import control
+from bots.models import Account, ApiKey, ApiToken, User
+from tests.pages.builders import bot_of, sign_in, state_of, text_of
+
+SECRETS = {"api_key": "PUBLICabcdefgh1234", "secret_key": "SECRETabcdefgh5678"}
+KEY = {"exchange": "binance", "mode": "testnet", "label": "main", **SECRETS}
+
+
+@pytest.fixture(autouse=True)
+def _signed_in(alice: User, client: Client) -> None:
+    sign_in(client, alice)
+
+
+def _key(owner: User, **fields: str) -> ApiKey:
+    return control.put_key(owner, **(KEY | fields))
+
+
+def test_a_key_is_stored_queued_for_its_check_and_shown_by_its_end(
+    alice: User,
+    client: Client,
+    sent: list[tuple[str, tuple[object, ...]]],
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        page = client.post("/keys/", KEY, follow=True)
+    key = ApiKey.objects.get(account__owner=alice)
+    assert ("bots.tasks.check_key", (key.pk,)) in sent
+    assert "…1234" in text_of(page)
+    assert "not checked yet" in text_of(page)
+    for secret in SECRETS.values():
+        assert secret not in page.content.decode()
+
+
+def test_a_refused_form_does_not_hand_the_secret_back(client: Client) -> None:
+    page = client.post("/keys/", KEY | {"label": ""})
+    assert page.status_code == 422
+    for secret in SECRETS.values():
+        assert secret not in page.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def test_a_key_with_the_same_label_replaces_the_old_one(alice: User, client: Client) -> None:
+    old = _key(alice)
+    page = client.get("/keys/?exchange=binance&mode=testnet&label=main")
+    assert page.context["form"]["label"].value() == "main"
+    client.post("/keys/", KEY | {"api_key": "ANOTHERpublic9876"})
+    new = ApiKey.objects.get(account__owner=alice)
+    assert (new.last4, new.account_id) == ("9876", old.account_id)
+
+
+def test_rights_and_the_bots_that_use_it_are_shown(alice: User, client: Client) -> None:
+    key = _key(alice)
+    rights = {"may_trade": True, "may_withdraw": True, "ip_bound": False}
+    ApiKey.objects.update(is_valid=False, check_message="may withdraw", **rights)
+    bot = bot_of(alice, "User of it", exchange="binance", mode="testnet", account=key.account)
+    text = text_of(client.get("/keys/"))
+    for words in ("refused", "may trade", "may withdraw", "usable from any address", bot.name):
+        assert words in text
+
+
+def test_a_key_is_not_deleted_under_a_running_bot(alice: User, client: Client) -> None:
+    key = _key(alice)
+    bot = bot_of(alice, "Busy", exchange="binance", mode="testnet", account=key.account)
+    state_of(bot, "running", "no_signal", "trade")
+    path = f"/keys/{key.pk}/delete/"
+    assert "These bots trade with it." in text_of(client.get(path))
+    assert "Stop these bots first: Busy." in text_of(client.post(path, follow=True))
+    assert ApiKey.objects.filter(pk=key.pk).exists()
+    client.post(f"/bots/{bot.pk}/stop/")
+    client.post(path)
+    assert not ApiKey.objects.exists()
+    assert Account.objects.filter(pk=key.account_id).exists()
+
+
+def test_a_token_is_shown_once_and_carries_its_scopes(alice: User, client: Client) -> None:
+    data = {"name": "script", "scopes": ["read", "trade"]}
+    page = client.post("/profile/tokens/", data)
+    secret = page.context["secret"]
+    assert secret in page.content.decode()
+    token = ApiToken.find(secret)
+    assert token is not None
+    assert (token.owner, token.scopes) == (alice, ["read", "trade"])
+    again = client.get("/profile/")
+    assert secret not in again.content.decode()
+    assert "script" in text_of(again)
+    client.post(f"/profile/tokens/{token.pk}/revoke/")
+    assert ApiToken.find(secret) is None
+
+
+def test_the_scope_live_is_not_granted_by_a_page(client: Client) -> None:
+    page = client.post("/profile/tokens/", {"name": "x", "scopes": ["read", "live"]})
+    assert page.status_code == 422
+    assert not ApiToken.objects.exists()
+    assert 'value="live"' not in client.get("/profile/").content.decode()

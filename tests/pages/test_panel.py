@@ -1,0 +1,215 @@
+"""The bot page and its polled panel."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from bots.lifecycle import Move
+from bots.models import BotState, PaperBalance, StateEvent, User
+from tests.pages.builders import HTMX, bot_of, decision, holding, market, sign_in, state_of, text_of
+
+
+@pytest.fixture(autouse=True)
+def _signed_in(alice: User, client: Client) -> None:
+    sign_in(client, alice)
+
+
+def test_an_unchanged_poll_answers_204_and_a_changed_one_the_fragment(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice)
+    state = state_of(bot, "running", "no_signal", "trade")
+    path = f"/bots/{bot.pk}/panel/"
+    assert client.get(f"{path}?v={state.version}", headers=HTMX).status_code == 204
+    BotState.objects.filter(pk=bot.pk).update(last_run_at=timezone.now())
+    answer = client.get(f"{path}?v={state.version}", headers=HTMX)
+    assert answer.status_code == 200
+    assert f"?v={state.version + 1}" in answer.content.decode()
+    assert "<html" not in answer.content.decode()
+
+
+def test_a_deleted_bot_stops_the_poll_with_286(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    client.post(f"/bots/{bot.pk}/delete/")
+    answer = client.get(f"/bots/{bot.pk}/panel/?v=1", headers=HTMX)
+    assert answer.status_code == 286
+    assert "There is no such bot." in answer.content.decode()
+    assert "hx-trigger" not in answer.content.decode()
+    assert client.get(f"/bots/{bot.pk}/panel/?v=1").status_code == 404
+
+
+def test_an_unknown_bot_leads_back_to_the_dashboard_with_a_message(client: Client) -> None:
+    page = client.get("/bots/12345/", follow=True)
+    assert page.redirect_chain == [("/", 302)]
+    assert "There is no such bot." in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "duty", "seconds"),
+    [
+        ("pending", "start", "trade", 3),
+        ("running", "no_signal", "trade", 10),
+        ("waiting", "network", "trade", 10),
+        ("stopped", "by_owner", "none", 60),
+        ("error", "api_key_missing", "none", 60),
+    ],
+)
+def test_the_server_sets_the_cadence(
+    alice: User, client: Client, status: str, reason: str, duty: str, seconds: int
+) -> None:
+    bot = bot_of(alice)
+    state_of(bot, status, reason, duty)
+    body = client.get(f"/bots/{bot.pk}/").content.decode()
+    assert f'hx-trigger="every {seconds}s, wake"' in body
+
+
+def test_a_waiting_command_quickens_the_poll_and_hides_the_button(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice)
+    state = state_of(bot, "running", "no_signal", "trade")
+    assert "Buy now" in text_of(client.get(f"/bots/{bot.pk}/panel/?v=0"))
+    client.post(f"/bots/{bot.pk}/enter/")
+    answer = client.get(f"/bots/{bot.pk}/panel/?v={state.version}")
+    assert answer.status_code == 200
+    assert "every 3s" in answer.content.decode()
+    assert "Your command waits" in text_of(answer)
+    assert "Buy now" not in text_of(answer)
+
+
+def test_time_alone_makes_a_bot_late(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    ago = timezone.now() - timedelta(hours=1)
+    state = state_of(bot, "running", "no_signal", "trade", last_run_at=ago)
+    answer = client.get(f"/bots/{bot.pk}/panel/?v={state.version}")
+    assert answer.status_code == 200
+    assert "late: should have run 59 min ago" in text_of(answer)
+
+
+def test_the_position_shows_its_levels_distances_and_unrealised_profit(
+    alice: User, client: Client
+) -> None:
+    market()
+    bot = bot_of(alice)
+    state_of(bot, "running", "in_position", "trade", **holding())
+    text = text_of(client.get(f"/bots/{bot.pk}/"))
+    assert "0.00150 BTC" in text
+    assert "66,500.12" in text
+    # 0.0015 x 67120.55 - 99.75018 = 0.930645; 65170.11 / 67120.55 - 1 = -2.9059 %
+    assert "+0.93 USDT" in text
+    assert "65,170.11 −2.91 %" in text
+
+
+def test_an_unwatched_position_is_a_red_banner_with_two_ways_out(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice)
+    state_of(bot, "stopped", "by_owner", "none", **holding())
+    body = client.get(f"/bots/{bot.pk}/").content.decode()
+    assert "Nobody watches this position" in body
+    assert 'name="position" value="close"' in body
+    client.post(f"/bots/{bot.pk}/stop/", {"position": "close"})
+    state = BotState.objects.get(pk=bot.pk)
+    assert (state.duty, state.wind_down) == ("exit", "close")
+    body = client.get(f"/bots/{bot.pk}/").content.decode()
+    assert "Nobody watches this position" not in body
+    assert "closing the position" in body
+
+
+def test_an_error_says_what_now_and_what_to_do_and_folds_the_raw_text(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice)
+    raw = "The stored api key cannot be decrypted [InvalidToken]"
+    state_of(bot, "error", "api_key_decrypt_failed", "none", last_error_message=raw)
+    page = client.get(f"/bots/{bot.pk}/")
+    text = text_of(page)
+    assert "The stored api key cannot be decrypted on this machine." in text
+    assert "The bot switched itself off. Enter the key again" in text
+    body = page.content.decode()
+    assert 'href="/keys/">Open the keys' in body
+    assert body.index("<details>") < body.index("InvalidToken")
+    assert "icon-error.svg" in body
+
+
+def test_a_cleared_error_stays_visible_until_the_next_start(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    state = state_of(bot, "running", "no_signal", "trade")
+    StateEvent.objects.create(
+        bot=bot,
+        at=timezone.now() - timedelta(hours=14),
+        move=Move.FAIL,
+        new_status="error",
+        new_reason="network",
+        via="tick",
+        why="connection reset",
+    )
+    text = text_of(client.get(f"/bots/{bot.pk}/panel/?v=0"))
+    assert "Last error: exchange not reachable, 14 h ago" in text
+    assert "connection reset" in text
+    assert state.last_error_message == ""
+    client.post(f"/bots/{bot.pk}/stop/")
+    client.post(f"/bots/{bot.pk}/start/")
+    assert "Last error" not in text_of(client.get(f"/bots/{bot.pk}/panel/?v=0"))
+
+
+def test_limits_are_bars_and_say_when_the_day_ends_in_the_owners_zone(
+    alice: User, client: Client
+) -> None:
+    alice.time_zone = "Europe/Istanbul"
+    alice.save()
+    bot = bot_of(alice)
+    counters: dict[str, Any] = {"daily_pnl": Decimal("-15"), "daily_trades_count": 4}
+    state_of(bot, "running", "no_signal", "trade", **counters)
+    page = client.get(f"/bots/{bot.pk}/")
+    text, body = text_of(page), page.content.decode()
+    assert "4 / 10" in text
+    assert "15.00 / 20.00 USDT" in text
+    assert '<meter min="0" max="100" high="99" value="75" aria-label="Loss">' in body
+    assert "00:00</time>" in body
+    assert 'T21:00:00Z"' in body
+
+
+def test_the_decision_log_says_why_with_numbers_and_counts(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    state_of(bot, "running", "no_signal", "trade")
+    numbers = {"rsi": "71.25", "why": "ema_rsi.rsi_too_high"}
+    decision(bot, numbers=numbers, count=7)
+    decision(bot, "below_minimum", action="blocked", numbers={"need": "5.1", "have": "3.2"})
+    text = text_of(client.get(f"/bots/{bot.pk}/"))
+    assert "The trend is up, but the RSI says overbought. ×7" in text
+    assert "RSI 71.25" in text
+    assert "needed 5.1 there is 3.2" in text
+
+
+def test_a_changed_panel_is_small_and_asks_few_questions(
+    alice: User, client: Client, django_assert_max_num_queries: Any
+) -> None:
+    market()
+    bot = bot_of(alice, daily_target_perc=Decimal(4), take_profit_perc=Decimal(4))
+    message = "The exchange could not be reached, or did not answer in time. [timeout]"
+    state_of(bot, "waiting", "network", "trade", **holding(last_error_message=message))
+    PaperBalance.objects.create(account=bot.account, currency="USDT", units=Decimal(9900))
+    for _ in range(6):
+        decision(bot, "in_position", numbers={"price": "1", "stop": "2", "target": "3"})
+    path = f"/bots/{bot.pk}/panel/?v=0"
+    with django_assert_max_num_queries(8):
+        answer = client.get(path)
+    assert len(answer.content) < 6 * 1024 + 1
+    version = BotState.objects.get(pk=bot.pk).version
+    with django_assert_max_num_queries(4):
+        assert client.get(f"/bots/{bot.pk}/panel/?v={version}").status_code == 204
+
+
+def test_polled_regions_hold_no_inputs(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    state_of(bot, "running", "in_position", "trade", **holding())
+    for path in (f"/bots/{bot.pk}/panel/?v=0", "/board/"):
+        body = client.get(path).content.decode()
+        assert "<input" not in body
+        assert "<select" not in body
+        assert "<form" not in body

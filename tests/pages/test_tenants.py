@@ -1,0 +1,205 @@
+"""Every address x every verb x everybody. An address that is not in the table fails the build."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from bots.models import ApiKey, ApiToken, BotConfig, BotState, Command, User
+from tests.pages.builders import HTMX, bot_of, decision, holding, sign_in, state_of, text_of
+
+#: Addresses of a single row that belongs to somebody: name -> verbs it takes.
+OWNED = {
+    "bot": "GET",
+    "bot-panel": "GET",
+    "bot-start": "POST",
+    "bot-stop": "GET POST",
+    "bot-enter": "GET POST",
+    "bot-exit": "GET POST",
+    "bot-settings": "GET POST",
+    "bot-delete": "GET POST",
+    "bot-decisions": "GET",
+    "bot-orders": "GET",
+    "bot-fills": "GET",
+    "bot-events": "GET",
+    "bot-days": "GET",
+    "key-delete": "GET POST",
+    "token-revoke": "POST",
+}
+#: Pages that show the reader's own rows.
+PERSONAL = {
+    "dashboard": "GET",
+    "board": "GET",
+    "halt": "GET POST",
+    "bot-new": "GET POST",
+    "bot-check": "GET",
+    "markets": "GET",
+    "keys": "GET POST",
+    "profile": "GET POST",
+    "token-create": "POST",
+    "status": "GET",
+}
+PUBLIC = {"help", "language", "healthz", "set_language"}
+#: Tested beside their own code: the admin, the API, and the sign-in pages of allauth.
+ELSEWHERE = ("admin/", "api/v1/", "accounts/", "static/")
+VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
+
+
+def _patterns(resolver: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for entry in resolver.url_patterns:
+        path = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from _patterns(entry, path)
+        elif isinstance(entry, URLPattern):
+            yield path, entry.name or ""
+
+
+def test_every_address_is_in_the_table() -> None:
+    here = [item for item in _patterns(get_resolver()) if not item[0].startswith(ELSEWHERE)]
+    names = {name for _path, name in here}
+    assert names == {*OWNED, *PERSONAL, *PUBLIC}
+
+
+def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
+    numbers = {"key-delete": key.pk, "token-revoke": token.pk}
+    found = {name: path for path, name in _patterns(get_resolver())}
+    return {
+        name: "/" + found[name].replace("<int:pk>", str(numbers.get(name, bot.pk)))
+        for name in OWNED
+    }
+
+
+@pytest.fixture
+def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
+    from bots import control
+
+    bot = bot_of(alice, name="Alice's secret bot")
+    state_of(bot, "running", "in_position", "trade", **holding())
+    decision(bot)
+    fields = {"exchange": "binance", "mode": "testnet", "label": "alice main"}
+    key = control.put_key(alice, **fields, api_key="alicekey1234", secret_key="alicesecret1")
+    ApiToken.issue(alice, "alice token")
+    return bot, key, ApiToken.objects.get(owner=alice)
+
+
+@pytest.mark.parametrize("who", ["mallory", "staff"])
+def test_nobody_else_sees_or_moves_what_alice_owns(
+    who: str, belongings: tuple[BotConfig, ApiKey, ApiToken], mallory: User, client: Client
+) -> None:
+    bot, key, token = belongings
+    if who == "staff":
+        mallory.is_staff = mallory.is_superuser = True
+        mallory.save()
+    sign_in(client, mallory)
+    before = BotState.objects.values().get(pk=bot.pk)
+    for name, path in _paths(bot, key, token).items():
+        for verb in VERBS:
+            response = getattr(client, verb)(path, {"position": "close"} if verb == "post" else {})
+            assert response.status_code in (302, 404, 405, 200), (name, verb)
+            body = response.content.decode()
+            assert "secret bot" not in body, (name, verb)
+            assert "alice main" not in body, (name, verb)
+            if response.status_code == 302:
+                assert response.url in ("/", "/profile/"), (name, verb)
+            elif response.status_code == 200:
+                assert verb == "options", (name, verb)
+    assert BotState.objects.values().get(pk=bot.pk) == before
+    assert Command.objects.count() == 0
+    assert ApiKey.objects.filter(pk=key.pk).exists()
+    assert ApiToken.objects.get(pk=token.pk).revoked_at is None
+
+
+def test_a_foreign_bot_and_an_unknown_one_get_the_same_answer(
+    belongings: tuple[BotConfig, ApiKey, ApiToken], mallory: User, client: Client
+) -> None:
+    bot, _key, _token = belongings
+    sign_in(client, mallory)
+    for path in ("panel/", "orders/", "stop/", "settings/", ""):
+        foreign = client.get(f"/bots/{bot.pk}/{path}")
+        unknown = client.get(f"/bots/99999999/{path}")
+        assert foreign.status_code == unknown.status_code in (302, 404)
+        assert text_of(foreign) == text_of(unknown)
+
+
+def test_personal_pages_never_show_anothers_rows(
+    belongings: tuple[BotConfig, ApiKey, ApiToken], mallory: User, client: Client
+) -> None:
+    bot, _key, _token = belongings
+    sign_in(client, mallory)
+    extras = ["/?q=secret", f"/bots/new/?from={bot.pk}"]
+    paths = [p for p, name in _patterns(get_resolver()) if name in PERSONAL]
+    for path in [*("/" + p for p in paths), *extras]:
+        body = client.get(path).content.decode()
+        assert "secret bot" not in body, path
+        assert "alice main" not in body, path
+        assert "alice token" not in body, path
+
+
+def test_halt_stops_only_ones_own_bots(
+    belongings: tuple[BotConfig, ApiKey, ApiToken], mallory: User, client: Client
+) -> None:
+    sign_in(client, mallory)
+    client.post("/halt/", {"position": "close"})
+    assert BotState.objects.get(pk=belongings[0].pk).duty == "trade"
+
+
+def test_strangers_are_sent_to_the_sign_in_form(
+    belongings: tuple[BotConfig, ApiKey, ApiToken], client: Client
+) -> None:
+    personal = {name: "/" + p for p, name in _patterns(get_resolver()) if name in PERSONAL}
+    tables = OWNED | PERSONAL
+    for name, path in (_paths(*belongings) | personal).items():
+        for verb in tables[name].split():
+            response = getattr(client, verb.lower())(path)
+            assert response.status_code == 302, (name, verb)
+            assert response.url.startswith("/accounts/login/"), (name, verb)
+
+
+def test_verbs_that_change_nothing_are_the_only_ones_a_link_can_send(
+    belongings: tuple[BotConfig, ApiKey, ApiToken], alice: User, client: Client
+) -> None:
+    sign_in(client, alice)
+    bot, _key, _token = belongings
+    before = BotState.objects.values().get(pk=bot.pk)
+    for name, path in _paths(*belongings).items():
+        expected = 405 if "GET" not in OWNED[name] else 200
+        assert client.get(path).status_code == expected, name
+    assert BotState.objects.values().get(pk=bot.pk) == before
+    assert Command.objects.count() == 0
+
+
+def test_each_post_wants_a_csrf_token(
+    belongings: tuple[BotConfig, ApiKey, ApiToken], alice: User
+) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    sign_in(strict, alice)
+    personal = {name: "/" + p for p, name in _patterns(get_resolver()) if name in PERSONAL}
+    for name, path in (_paths(*belongings) | personal).items():
+        if "POST" in (OWNED | PERSONAL)[name]:
+            assert strict.post(path).status_code == 403, name
+    assert BotState.objects.get(pk=belongings[0].pk).duty == "trade"
+
+
+def test_a_poll_of_an_expired_session_leads_the_whole_page_to_sign_in(client: Client) -> None:
+    for path in ("/board/?v=1", "/bots/1/panel/?v=1"):
+        headers = {**HTMX, "HX-Current-URL": "http://testserver/bots/1/"}
+        response = client.get(path, headers=headers)
+        assert response.status_code == 200
+        assert response["HX-Redirect"] == "/accounts/login/?next=%2Fbots%2F1%2F"
+        assert response.content == b""
+
+
+def test_an_id_too_large_for_the_database_is_unknown(alice: User, client: Client) -> None:
+    sign_in(client, alice)
+    assert client.get(f"/bots/{10**30}/orders/").status_code == 404
+    assert client.get(f"/bots/{10**30}/").status_code == 302
+
+
+def test_the_status_page_is_for_operators(alice: User, client: Client) -> None:
+    sign_in(client, alice)
+    assert client.get("/status/").status_code == 404
+    alice.is_staff = True
+    alice.save()
+    assert client.get("/status/").status_code == 200
