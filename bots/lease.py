@@ -232,6 +232,7 @@ def _verdict(held: Held, row: BotState, outcome: Outcome) -> dict[str, Any]:
     elif outcome.move == Move.PAUSE:
         changes |= {"duty": Duty.EXIT if row.has_unsettled_orders else Duty.NONE}
         changes |= {"last_ok_at": held.started, "failures": 0, "run_epoch": row.run_epoch + 1}
+        changes |= {"last_error_message": "", "retry_at": None}
     return changes
 
 

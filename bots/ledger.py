@@ -18,10 +18,10 @@ from bots.lease import Held, LeaseLost, level_columns
 from bots.lifecycle import Duty
 from bots.models import BotState, Command, DayStats, Fill, Installation, Order, Outpaced
 from bots.models.ledger import new_client_order_id
+from bots.reset import trading_day_of
 from trading import position as folds
 from trading import risk
-from trading.day import local_day
-from trading.exchange import Exchange, Fault, Unusable
+from trading.exchange import Exchange
 from trading.execution import Decision
 from trading.market import (
     EXACT,
@@ -33,6 +33,7 @@ from trading.market import (
     Side,
     quantize,
 )
+from trading.market_data import MarketData
 
 ZERO = Decimal(0)
 
@@ -131,17 +132,21 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
     """
     known = set(order.fills.values_list("trade_id", flat=True))
     fresh = [fill for fill in report.fills if fill.trade_id not in known]
-    priced = [price_fee(fill, rules, exchange) for fill in fresh]
+    priced = [price_fee(fill, rules, exchange, held.world.data) for fill in fresh]
+    # A report of an earlier stage may come late: it takes nothing back.
+    late = report.filled < order.filled
+    filled, average = (order.filled, order.average) if late else (report.filled, report.average)
+    final = report.status.is_final or OrderStatus(order.status).is_final
     with transaction.atomic():
         row = held.locked()
         booked = _book(held, row, order, priced)
-        settled = report.status.is_final and report.filled == booked
+        settled = final and filled == booked
         _forward(
             order,
             report.status,
             exchange_order_id=report.exchange_order_id,
-            filled=report.filled,
-            average=report.average,
+            filled=filled,
+            average=average,
             booked=booked,
             is_settled=settled,
         )
@@ -151,28 +156,21 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
     order.refresh_from_db()
 
 
-def price_fee(fill: FillReport, rules: Rules, exchange: Exchange) -> Priced:
-    """Convert a fill's fee to quote currency; a third coin at its last closed 1m candle."""
+def price_fee(fill: FillReport, rules: Rules, exchange: Exchange, data: MarketData) -> Priced:
+    """Convert a fill's fee to quote currency; a third coin at its last closed 1m candle.
+
+    Raises ExchangeError when there is no such candle to be believed.
+    """
     if fill.fee_currency in (rules.quote, "") or not fill.fee:
         return Priced(fill=fill, fee_quote=fill.fee, fee_base=ZERO)
     if fill.fee_currency == rules.base:
         value = quantize(EXACT.multiply(fill.fee, fill.price))
         return Priced(fill=fill, fee_quote=value, fee_base=fill.fee)
     symbol = f"{fill.fee_currency}/{rules.quote}"
-    candles = exchange.candles(symbol, "1m", 1)
-    if not len(candles):
-        raise Unusable(Fault.STALE_DATA, f"no price of {symbol} to convert a fee")
+    candles = data.candles(exchange, symbol, "1m", 1)
     close_price = Decimal(repr(candles.close[-1]))
     value = quantize(EXACT.multiply(fill.fee, close_price))
     return Priced(fill=fill, fee_quote=value, fee_base=ZERO)
-
-
-def trading_day_of(held: Held, row: BotState, at: datetime) -> date:
-    """Return the trading day of an instant; a forced reset moves later ones ahead (see reset)."""
-    day = local_day(held.bot.owner.zone, at)
-    if row.day_forced_at is not None and at >= row.day_forced_at:
-        return max(day, row.counter_day)
-    return day
 
 
 def _book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> Decimal:
@@ -183,7 +181,7 @@ def _book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> 
     pnl, trades = row.daily_pnl, row.daily_trades_count
     for one in priced:
         at = datetime.fromtimestamp(one.fill.at / 1000, UTC)
-        day = trading_day_of(held, row, at)
+        day = trading_day_of(row, held.bot.owner.zone, at)
         fill = _unsaved_fill(order, one, at, day)
         position, fill.realized_pnl = folds.apply(position, fill.booked(order.dust))
         fill.save(force_insert=True)

@@ -5,13 +5,15 @@ Run as often as you like, by a tick, the sweep, beat at midnight or a command: t
 stopped, that never started, or that a fatal error switched off stay off.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from bots import schedule
@@ -20,6 +22,18 @@ from bots.models import BotConfig, BotState, DayStats, Heartbeat, Outpaced, Stat
 from trading.day import day_end, local_day
 
 CHUNK = 500
+#: What a rollover reads: whole rows, with all their money, would take twice as long.
+COLUMNS = [
+    "status",
+    "reason",
+    "duty",
+    "counter_day",
+    "last_error_message",
+    "bot__check_interval_seconds",
+    "bot__deleted_at",
+    "bot__owner__is_active",
+    "bot__owner__time_zone",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +48,32 @@ class Turn:
     reason: str
     duty: str
     resumes: bool
-    epoch: int
+
+
+Turned: TypeAlias = Sequence[tuple[BotState, Turn]]
 
 
 def is_due(state: BotState, now: datetime) -> bool:
     """Whether the bot's trading day has ended at `now`."""
     return state.day_ends_at <= now
+
+
+def trading_day_of(state: BotState, zone: ZoneInfo, at: datetime) -> date:
+    """Return the trading day that a fill at `at` (the exchange's time) counts to.
+
+    The local date, but: a forced reset takes what comes after it along, and a changed zone counts
+    from the next rollover on, so until then the running day keeps its 24 hours.
+    """
+    day = local_day(zone, at)
+    if at >= state.day_ends_at:
+        return max(day, state.counter_day)
+    if state.day_forced_at is not None:
+        return state.counter_day if at >= state.day_forced_at else day
+    if state.day_ends_at == day_end(zone, state.counter_day):
+        return day
+    if at >= state.day_ends_at - timedelta(days=1):
+        return state.counter_day
+    return min(day, state.counter_day - timedelta(days=1))
 
 
 def daily_reset(day: date | None = None, *, spread: float | None = None) -> int:
@@ -83,21 +117,27 @@ def _roll_chunk(ids: Sequence[int], due: Q, now: datetime, day: date | None) -> 
     rows = (
         BotState.objects.select_for_update(of=("self",))
         .select_related("bot__owner")
+        .only(*COLUMNS)
         .filter(due, pk__in=ids)
         .order_by("pk")
     )
     groups: dict[Turn, list[BotState]] = {}
     for row in rows:
         groups.setdefault(_turn(row, now, day), []).append(row)
-    rolled: list[int] = []
+    turned: list[tuple[BotState, Turn]] = []
     for turn, states in groups.items():
         if turn.new_day == turn.old_day:
             # The owner moved west: the same day simply ends later.
             pks = [state.pk for state in states]
             BotState.objects.filter(pk__in=pks).update(day_ends_at=turn.ends_at)
             continue
-        rolled += _write(turn, states, now)
-    return rolled
+        _write(turn, states)
+        turned += [(state, turn) for state in states]
+    _close_days(turned, now)
+    _count_what_came_early(turned)
+    _record(turned, now)
+    _resume([state for state, turn in turned if turn.resumes])
+    return [state.pk for state, _ in turned]
 
 
 def _turn(state: BotState, now: datetime, forced: date | None) -> Turn:
@@ -119,14 +159,12 @@ def _turn(state: BotState, now: datetime, forced: date | None) -> Turn:
         reason=reason,
         duty=Duty.TRADE if resumes else state.duty,
         resumes=resumes,
-        # A tick that is just ending the pause's duty must not take the new one away.
-        epoch=state.run_epoch + 1 if resumes else 0,
     )
 
 
-def _write(turn: Turn, states: Sequence[BotState], now: datetime) -> list[int]:
+def _write(turn: Turn, states: Sequence[BotState]) -> None:
     pks = [state.pk for state in states]
-    changes = {
+    changes: dict[str, Any] = {
         "counter_day": turn.new_day,
         "day_ends_at": turn.ends_at,
         "day_forced_at": turn.forced_at,
@@ -138,26 +176,37 @@ def _write(turn: Turn, states: Sequence[BotState], now: datetime) -> list[int]:
         "duty": turn.duty,
     }
     if turn.resumes:
-        changes |= {"run_epoch": turn.epoch, "failures": 0, "last_ok_at": None}
+        # A tick that is just ending the pause's duty must not take the new one away.
+        changes |= {"run_epoch": F("run_epoch") + 1, "failures": 0, "last_ok_at": None}
     # The old day is in the filter: the row count says that nobody rolled these bots meanwhile.
     if BotState.objects.filter(pk__in=pks, counter_day=turn.old_day).update(**changes) != len(pks):
         raise Outpaced("a bot was rolled over by another at the same time")
-    _close_day(pks, turn.old_day, now)
-    _record(turn, states, now)
-    if turn.resumes:
-        BotConfig.objects.filter(pk__in=pks).update(is_active=True)
-        schedule.sync_many({state.pk: state.bot.check_interval_seconds for state in states})
-    return pks
 
 
-def _close_day(pks: Sequence[int], day: date, now: datetime) -> None:
-    DayStats.objects.bulk_create(
-        [DayStats(bot_id=pk, day=day) for pk in pks], ignore_conflicts=True
-    )
-    DayStats.objects.filter(bot_id__in=pks, day=day, closed_at=None).update(closed_at=now)
+def _close_days(turned: Turned, now: datetime) -> None:
+    rows = [DayStats(bot_id=state.pk, day=turn.old_day, closed_at=now) for state, turn in turned]
+    DayStats.objects.bulk_create(rows, ignore_conflicts=True)
+    for day, pks in _by_day(turned, lambda turn: turn.old_day).items():
+        DayStats.objects.filter(bot_id__in=pks, day=day, closed_at=None).update(closed_at=now)
 
 
-def _record(turn: Turn, states: Sequence[BotState], now: datetime) -> None:
+def _count_what_came_early(turned: Turned) -> None:
+    """A tick over midnight may have booked a fill of the new day before the day was rolled over."""
+    for day, pks in _by_day(turned, lambda turn: turn.new_day).items():
+        for stats in DayStats.objects.filter(bot_id__in=pks, day=day):
+            BotState.objects.filter(pk=stats.bot_id).update(
+                daily_pnl=stats.pnl, daily_trades_count=stats.trades
+            )
+
+
+def _by_day(turned: Turned, day_of: Callable[[Turn], date]) -> dict[date, list[int]]:
+    days: dict[date, list[int]] = {}
+    for state, turn in turned:
+        days.setdefault(day_of(turn), []).append(state.pk)
+    return days
+
+
+def _record(turned: Turned, now: datetime) -> None:
     """History of every bot whose status, reason or error changed; the error's text lives on."""
     StateEvent.objects.bulk_create(
         StateEvent(
@@ -171,6 +220,14 @@ def _record(turn: Turn, states: Sequence[BotState], now: datetime) -> None:
             via="reset",
             why=state.last_error_message,
         )
-        for state in states
+        for state, turn in turned
         if (state.status, state.reason) != (turn.status, turn.reason) or state.last_error_message
     )
+
+
+def _resume(states: Sequence[BotState]) -> None:
+    """Switch bots on again that a daily limit had paused."""
+    if states:
+        pks = [state.pk for state in states]
+        BotConfig.objects.filter(pk__in=pks).update(is_active=True)
+        schedule.sync_many({state.pk: state.bot.check_interval_seconds for state in states})

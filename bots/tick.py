@@ -23,7 +23,7 @@ from trading.exchange import Exchange, ExchangeError, Refused, Rejected, Unreach
 from trading.execution import View, decide
 from trading.market import OrderStatus, Quote, Rules
 from trading.risk import Day, Levels
-from trading.strategies import Action, Signal
+from trading.strategies import Action, ParamErrors, Signal
 
 log = logging.getLogger(__name__)
 NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
@@ -83,6 +83,10 @@ def _refusal(held: Held) -> Reason | None:
         return Reason.LIVE_DISABLED
     if bot.strategy not in strategies.STRATEGIES:
         return Reason.UNKNOWN_STRATEGY
+    try:
+        strategies.clean(strategies.get(bot.strategy), bot.params)
+    except ParamErrors:
+        return Reason.BAD_SETTINGS
     return None
 
 
@@ -114,8 +118,12 @@ def _look(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | None]
     """Return the strategy's signal; unusable candles give none, and the error that says why."""
     if held.state.duty == Duty.EXIT and held.state.wind_down != WindDown.AFTER_EXIT:
         return NO_SIGNAL, None
-    strategy = strategies.get(held.bot.strategy)
-    values = strategies.clean(strategy, held.bot.params)
+    try:
+        strategy = strategies.get(held.bot.strategy)
+        values = strategies.clean(strategy, held.bot.params)
+    except (strategies.UnknownStrategy, ParamErrors):
+        # Under duty trade that switched the bot off; the position's stop is watched all the same.
+        return NO_SIGNAL, None
     try:
         candles = held.world.data.candles(
             exchange, held.bot.symbol, held.bot.timeframe, strategy.window(values)
