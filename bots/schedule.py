@@ -7,11 +7,12 @@ inside the transaction that changes the bot; `nudge` queues ticks by name once t
 import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django_celery_beat.models import (
     CrontabSchedule,
     IntervalSchedule,
@@ -33,6 +34,12 @@ def row_name(bot_id: int) -> str:
     return f"bot {bot_id}"
 
 
+def bot_of(name: str) -> int:
+    """Return the bot of a row with this name; 0 (there is none) for a name made by hand."""
+    number = name.removeprefix("bot ")
+    return int(number) if number.isdecimal() else 0
+
+
 def sync(bot_id: int, interval: int | None) -> None:
     """Make the bot's row tick every `interval` seconds, or remove it (None: no duty).
 
@@ -43,18 +50,15 @@ def sync(bot_id: int, interval: int | None) -> None:
         for row in PeriodicTask.objects.filter(name=row_name(bot_id)):
             row.delete()
         return
-    every = _every(interval)
-    row = PeriodicTask.objects.filter(name=row_name(bot_id)).first()
-    if row and row.enabled and row.interval_id == every.pk and row.expire_seconds == interval:
-        return
-    PeriodicTask.objects.update_or_create(
-        name=row_name(bot_id), defaults=_fields(bot_id, every, interval)
-    )
+    row = _bot_rows().filter(name=row_name(bot_id)).first()
+    if row is None or not _fits(row, interval):
+        PeriodicTask.objects.update_or_create(
+            name=row_name(bot_id), defaults=_fields(bot_id, _every(interval), interval)
+        )
 
 
 def sync_many(intervals: dict[int, int]) -> None:
     """Make rows for many bots at once (bot id -> seconds); beat is told a single time."""
-    names = {row_name(bot_id) for bot_id in intervals}
     present = set(
         PeriodicTask.objects.filter(name__startswith="bot ").values_list("name", flat=True)
     )
@@ -62,45 +66,61 @@ def sync_many(intervals: dict[int, int]) -> None:
     missing = [
         PeriodicTask(name=row_name(bot_id), **_fields(bot_id, every[seconds], seconds))
         for bot_id, seconds in intervals.items()
-        if row_name(bot_id) in names - present
+        if row_name(bot_id) not in present
     ]
     if missing:
         PeriodicTask.objects.bulk_create(missing, batch_size=500, ignore_conflicts=True)
         PeriodicTasks.update_changed()
 
 
-def repair(intervals: dict[int, int]) -> tuple[int, int, int]:
-    """Bring all rows in line with `intervals` (bots with duty -> seconds).
+def drift(intervals: dict[int, int]) -> set[str]:
+    """Return the names of rows that are missing, wrong, or of bots not in `intervals`."""
+    rows = {row.name: row for row in _bot_rows()}
+    wanted = {row_name(bot_id): seconds for bot_id, seconds in intervals.items()}
+    wrong = {name for name in wanted.keys() & rows.keys() if not _fits(rows[name], wanted[name])}
+    return wrong | (wanted.keys() ^ rows.keys())
 
-    Returns how many rows were added, changed and removed.
+
+def repair(intervals: dict[int, int], among: Collection[str] | None = None) -> tuple[int, int, int]:
+    """Bring all rows, or those with a name in `among`, in line with `intervals`.
+
+    `intervals`: bots with duty -> seconds. Returns how many rows were added, changed and removed.
     """
-    rows = {row.name: row for row in PeriodicTask.objects.filter(task=RUN_BOT)}
+    rows = _bot_rows() if among is None else _bot_rows().filter(name__in=among)
+    found = {row.name: row for row in rows}
     wanted = {row_name(bot_id): bot_id for bot_id in intervals}
-    extra = [row for name, row in rows.items() if name not in wanted]
+    extra = [row for name, row in found.items() if name not in wanted]
     for row in extra:
         row.delete()
-    changed = 0
-    for name, bot_id in wanted.items():
-        row = rows.get(name)
-        if row is None:
-            continue
-        seconds = intervals[bot_id]
-        if (row.enabled, row.expire_seconds, row.interval_id) != (
-            True,
-            seconds,
-            _every(seconds).pk,
-        ):
-            sync(bot_id, seconds)
-            changed += 1
-    added = len(set(wanted) - set(rows))
-    sync_many(intervals)
+    known = [bot_id for name, bot_id in wanted.items() if name in found]
+    wrong = [pk for pk in known if not _fits(found[row_name(pk)], intervals[pk])]
+    for bot_id in wrong:
+        sync(bot_id, intervals[bot_id])
+    missing = {bot_id: intervals[bot_id] for name, bot_id in wanted.items() if name not in found}
+    sync_many(missing)
     ensure_platform_rows()
-    return added, changed, len(extra)
+    return len(missing), len(wrong), len(extra)
+
+
+def _bot_rows() -> QuerySet[PeriodicTask]:
+    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(task=RUN_BOT)
+    return rows.select_related("interval")
+
+
+def _fits(row: PeriodicTask, seconds: int) -> bool:
+    """Whether a bot's row ticks it every `seconds`."""
+    every = row.interval
+    return (
+        row.enabled
+        and row.expire_seconds == seconds
+        and every is not None
+        and (every.every, every.period) == (seconds, IntervalSchedule.SECONDS)
+    )
 
 
 def scheduled() -> dict[int, int]:
     """Return what beat is told: bot id -> seconds, of the rows that are switched on."""
-    rows = PeriodicTask.objects.filter(task=RUN_BOT, enabled=True).select_related("interval")
+    rows = _bot_rows().filter(enabled=True)
     return {json.loads(row.args)[0]: row.interval.every for row in rows}
 
 
@@ -136,7 +156,9 @@ def _platform_row(name: str, task: str, **fields: object) -> None:
 
 def _every(seconds: int) -> IntervalSchedule:
     # get_or_create would fail where an operator made a second equal row by hand.
-    row = IntervalSchedule.objects.filter(every=seconds, period=IntervalSchedule.SECONDS).first()
+    # The oldest of those, always: another choice would look like a change of the bot's interval.
+    rows = IntervalSchedule.objects.filter(every=seconds, period=IntervalSchedule.SECONDS)
+    row = rows.order_by("pk").first()
     return row or IntervalSchedule.objects.create(every=seconds, period=IntervalSchedule.SECONDS)
 
 

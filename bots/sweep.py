@@ -1,8 +1,10 @@
 """What has to happen though every message was lost: each minute, from rows alone."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -10,6 +12,8 @@ from bots import reset, schedule
 from bots.lifecycle import Duty, Mode
 from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market
 from bots.models.bot import SIMULATED
+
+CHUNK = 500
 
 
 def sweep() -> dict[str, int]:
@@ -19,7 +23,7 @@ def sweep() -> dict[str, int]:
     """
     now = timezone.now()
     rolled = reset.roll_over(now)
-    repaired = sum(schedule.repair(intervals()))
+    repaired = sum(repair_schedule())
     late = late_bots()
     for bot_id in late:
         schedule.send(schedule.RUN_BOT, bot_id)
@@ -37,9 +41,30 @@ def sweep() -> dict[str, int]:
     }
 
 
-def intervals() -> dict[int, int]:
-    """Return the bots with duty and how often each wants its tick (seconds)."""
+def repair_schedule() -> tuple[int, int, int]:
+    """Bring beat's rows in line with the bots; returns how many were added, changed, removed.
+
+    What looks wrong is looked at again under the lock that start and stop need, so that a bot
+    that was started or stopped meanwhile keeps the row that it was given.
+    """
+    added = changed = removed = 0
+    suspects = sorted(schedule.drift(intervals()))
+    for start in range(0, len(suspects), CHUNK):
+        names = suspects[start : start + CHUNK]
+        with transaction.atomic():
+            states = BotState.objects.filter(pk__in=[schedule.bot_of(name) for name in names])
+            pks = list(states.select_for_update().order_by("pk").values_list("pk", flat=True))
+            counts = schedule.repair(intervals(pks), names)
+        added, changed, removed = added + counts[0], changed + counts[1], removed + counts[2]
+    schedule.ensure_platform_rows()
+    return added, changed, removed
+
+
+def intervals(among: Collection[int] | None = None) -> dict[int, int]:
+    """Return the bots (or those of them) with duty and how often each wants its tick (seconds)."""
     rows = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT])
+    if among is not None:
+        rows = rows.filter(pk__in=among)
     return dict(rows.values_list("pk", "check_interval_seconds"))
 
 
