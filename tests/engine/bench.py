@@ -66,12 +66,11 @@ class Bench:
         self.market.pass_time(after)
         return tick.run(self.bot.pk, self.world)
 
-    def enter(self) -> Order:
+    def enter(self) -> None:
         """Buy on a signal, and let the signal end."""
         self.market.trend = "up"
         self.tick()
         self.market.trend = "flat"
-        return self.order
 
     @property
     def state(self) -> BotState:
