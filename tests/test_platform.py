@@ -233,13 +233,18 @@ def test_a_forged_forwarded_address_is_not_believed(rf: Any) -> None:
     assert client_ip(request) == "198.51.100.7"
 
 
-def test_guessing_one_password_is_stopped(client: Any, alice: Any) -> None:
+def test_guessing_one_password_is_stopped_for_that_name_alone(
+    client: Any, alice: Any, bob: Any
+) -> None:
     form = {"login": "alice", "password": "wrong"}
     answers = [client.post("/accounts/login/", form).status_code for _ in range(6)]
     assert answers == [200] * 4 + [429] * 2
     right = client.post("/accounts/login/", {**form, "password": "alice-has-a-long-password"})
     assert right.status_code == 429
     assert "_auth_user_id" not in client.session
+    other = {"login": "bob", "password": "bob-has-a-long-password"}
+    assert client.post("/accounts/login/", other).status_code == 302
+    assert client.session["_auth_user_id"] == str(bob.pk)
 
 
 def _doctor() -> tuple[int, str]:
