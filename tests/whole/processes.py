@@ -31,7 +31,7 @@ FAST: Mapping[str, str] = {
     "MARKETS_TTL_SECONDS": "1",
     "RESET_SPREAD_SECONDS": "0",
     "LIVE_TRADING_ENABLED": "true",
-    "WORKER_CONCURRENCY": "1",
+    "WORKER_CONCURRENCY": "2",
     "LOG_LEVEL": "DEBUG",
 }
 
@@ -115,4 +115,5 @@ class Beat(Process):
 
     def __init__(self, log: Path, env: Mapping[str, str]) -> None:
         pid = f"--pidfile={log.with_suffix('.pid')}"
-        super().__init__("beat", log, env, ["celery", "-A", "botsite", "beat", pid])
+        arguments = ["celery", "-A", "botsite", "beat", pid, "--max-interval", "1"]
+        super().__init__("beat", log, env, arguments)
