@@ -260,9 +260,7 @@ CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 5000
-CELERY_BEAT_SCHEDULER = env.str(
-    "CELERY_BEAT_SCHEDULER", default="django_celery_beat.schedulers:DatabaseScheduler"
-)
+CELERY_BEAT_SCHEDULER = env.str("CELERY_BEAT_SCHEDULER", default="bots.schedule.beat:BotScheduler")
 
 # -- Trading --------------------------------------------------------------------------------------
 LIVE_TRADING_ENABLED = env.bool("LIVE_TRADING_ENABLED", default=False)

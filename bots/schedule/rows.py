@@ -1,17 +1,9 @@
-"""The bridge to django-celery-beat and the broker: rows and messages are hints, duty is truth.
-
-The only file that imports django_celery_beat. `sync` keeps one PeriodicTask per bot with duty,
-inside the transaction that changes the bot; `nudge` queues ticks by name once that commits.
-"""
+"""The rows that beat goes by: one PeriodicTask per bot with duty, and the platform's own three."""
 
 import json
-import logging
-import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 
-from celery import current_app
 from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 from django_celery_beat.models import (
     CrontabSchedule,
@@ -19,9 +11,6 @@ from django_celery_beat.models import (
     PeriodicTask,
     PeriodicTasks,
 )
-from kombu.exceptions import OperationalError
-
-log = logging.getLogger(__name__)
 
 RUN_BOT = "bots.tasks.run_bot"
 MIDNIGHT = "midnight reset"
@@ -170,36 +159,3 @@ def _fields(bot_id: int, every: IntervalSchedule, seconds: int) -> dict[str, obj
         "expire_seconds": seconds,
         "enabled": True,
     }
-
-
-def nudge(bot_id: int) -> None:
-    """Queue a tick once the transaction commits. A lost nudge costs one interval, no more."""
-    transaction.on_commit(lambda: send(RUN_BOT, bot_id))
-
-
-def send(task: str, *args: int | str, expires: float = 60) -> bool:
-    """Queue a task by name, now. Returns whether the broker took it; never raises."""
-    try:
-        current_app.send_task(task, args=args, expires=expires, retry=False)
-    except (OperationalError, OSError) as error:
-        log.warning("broker did not take %s%r: %s", task, args, error)
-        return False
-    return True
-
-
-def nudge_spread(bot_ids: Sequence[int], seconds: float) -> None:
-    """Queue many ticks evenly over `seconds`, so that a reset does not hit exchanges at once.
-
-    Blocks for that time; gives up quietly when the broker is away (beat's rows go on).
-    """
-    slots = max(int(seconds * 10), 1)
-    size = -(-len(bot_ids) // slots) or 1
-    for start in range(0, len(bot_ids), size):
-        if start:
-            time.sleep(seconds / slots)
-        if not _send_all(bot_ids[start : start + size]):
-            return
-
-
-def _send_all(bot_ids: Iterable[int]) -> bool:
-    return all(send(RUN_BOT, bot_id) for bot_id in bot_ids)

@@ -1,0 +1,40 @@
+"""The bridge to django-celery-beat and the broker: rows and messages are hints, duty is truth.
+
+The only package that imports django_celery_beat. `sync` keeps one PeriodicTask per bot with duty,
+inside the transaction that changes the bot; `nudge` queues ticks by name once that commits. What
+beat itself runs is in `bots.schedule.beat`.
+"""
+
+from bots.schedule.nudge import nudge, nudge_spread, send
+from bots.schedule.rows import (
+    CANARY,
+    MIDNIGHT,
+    RUN_BOT,
+    SWEEP,
+    bot_of,
+    drift,
+    ensure_platform_rows,
+    repair,
+    row_name,
+    scheduled,
+    sync,
+    sync_many,
+)
+
+__all__ = [
+    "CANARY",
+    "MIDNIGHT",
+    "RUN_BOT",
+    "SWEEP",
+    "bot_of",
+    "drift",
+    "ensure_platform_rows",
+    "nudge",
+    "nudge_spread",
+    "repair",
+    "row_name",
+    "scheduled",
+    "send",
+    "sync",
+    "sync_many",
+]

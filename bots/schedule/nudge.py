@@ -1,0 +1,46 @@
+"""Messages to the workers, by the name of a task: each a nudge that may be lost."""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from bots.schedule.rows import RUN_BOT
+
+log = logging.getLogger(__name__)
+
+
+def nudge(bot_id: int) -> None:
+    """Queue a tick once the transaction commits. A lost nudge costs one interval, no more."""
+    transaction.on_commit(lambda: send(RUN_BOT, bot_id))
+
+
+def send(task: str, *args: int | str, expires: float = 60) -> bool:
+    """Queue a task by name, now. Returns whether the broker took it; never raises."""
+    try:
+        current_app.send_task(task, args=args, expires=expires, retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("broker did not take %s%r: %s", task, args, error)
+        return False
+    return True
+
+
+def nudge_spread(bot_ids: Sequence[int], seconds: float) -> None:
+    """Queue many ticks evenly over `seconds`, so that a reset does not hit exchanges at once.
+
+    Blocks for that time; gives up quietly when the broker is away (beat's rows go on).
+    """
+    slots = max(int(seconds * 10), 1)
+    size = -(-len(bot_ids) // slots) or 1
+    for start in range(0, len(bot_ids), size):
+        if start:
+            time.sleep(seconds / slots)
+        if not _send_all(bot_ids[start : start + size]):
+            return
+
+
+def _send_all(bot_ids: Iterable[int]) -> bool:
+    return all(send(RUN_BOT, bot_id) for bot_id in bot_ids)
