@@ -31,6 +31,7 @@ __all__ = [
     "command",
     "create",
     "delete",
+    "drop_key",
     "edit",
     "expire_commands",
     "halt",
@@ -239,3 +240,19 @@ def put_key(owner: User, **fields: str) -> ApiKey:
         key = ApiKey.put(owner=owner, **fields)
         transaction.on_commit(lambda: schedule.send("bots.tasks.check_key", key.pk))
     return key
+
+
+def drop_key(key: ApiKey) -> None:
+    """Forget a key; account, orders and bots stay, and a flat bot's next tick says what it misses.
+
+    Refusal while a bot with duty still needs the key to watch a position or to settle an order.
+    """
+    with transaction.atomic():
+        # Locked, so that no order is written in between: intents update these rows.
+        states = BotState.objects.select_for_update().filter(bot__account=key.account)
+        for state in states.exclude(duty=Duty.NONE):
+            if state.in_position or state.has_unsettled_orders:
+                raise Refusal(
+                    "in_use", _("A bot needs this key for its position: stop or close it first.")
+                )
+        ApiKey.objects.filter(pk=key.pk).delete()

@@ -159,7 +159,6 @@ class Move(TextChoices):
     RESET = "reset", _("daily reset")
     SETTLE = "settle", _("wound down")
     EDIT = "edit", _("edited")
-    CLEAR = "clear", _("error cleared")
 
 
 #: Statuses from which a tick may report; STOPPED only under duty trade (after the daily reset).
@@ -182,7 +181,6 @@ MOVES: dict[Move, tuple[frozenset[Status], Status | None]] = {
     Move.RESET: (EVERY, Status.STOPPED),
     Move.SETTLE: (EVERY, None),
     Move.EDIT: (EVERY, None),
-    Move.CLEAR: (EVERY, None),
 }
 
 

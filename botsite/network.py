@@ -6,11 +6,14 @@ from allauth.account.adapter import get_adapter
 from django.http import HttpRequest
 
 
-def client_ip(request: HttpRequest) -> str:
+def client_ip(request: HttpRequest) -> str | None:
     """Return the visitor's address as allauth reads it, so that both throttles count the same one.
 
-    X-Forwarded-For is read only as far as `TRUSTED_PROXY_COUNT` says.
+    X-Forwarded-For is read only as far as `TRUSTED_PROXY_COUNT` says. None: nobody knocked, the
+    request was made by code of ours (a sign-in without a connection).
     """
+    if "REMOTE_ADDR" not in request.META:
+        return None
     return str(get_adapter().get_client_ip(request))
 
 

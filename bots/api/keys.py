@@ -19,7 +19,6 @@ from bots.api.access import ApiRequest, access
 from bots.api.errors import Conflict, Invalid, Problem
 from bots.api.pages import Page, Window, page
 from bots.api.throttle import seldom
-from bots.lifecycle import Duty
 from bots.models import ApiKey, Balance, User
 from bots.models.fields import plain
 
@@ -84,9 +83,7 @@ def read(request: ApiRequest, key_id: int) -> object:
 def delete(request: ApiRequest, key_id: int) -> object:
     """Forget a key. Its account, orders and bots stay; those bots need another key."""
     key = get_object_or_404(_keys(request.auth.user), pk=key_id)
-    if key.account.bots.exclude(state=None).exclude(state__duty=Duty.NONE).exists():
-        raise control.Refusal("in_use", _("Bots trade with this key: stop them first."))
-    key.delete()
+    control.drop_key(key)
     return Status(204, None)
 
 

@@ -92,6 +92,8 @@ class SecretField(EncryptedTextField):  # type: ignore[misc]
         return decrypted
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        if hasattr(value, "as_sql"):
+            raise TypeError("a secret is encrypted here, so it cannot be an SQL expression")
         if isinstance(value, Undecryptable):
             return connection.Database.Binary(value.token)  # type: ignore[attr-defined]
         return super().get_db_prep_save(value, connection)

@@ -4,7 +4,6 @@ from collections import defaultdict
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -23,9 +22,10 @@ def _using(request: Request, keys: list[ApiKey]) -> dict[int, list[BotConfig]]:
     """Return the living bots of each account, in one query."""
     found: dict[int, list[BotConfig]] = defaultdict(list)
     accounts = [key.account_id for key in keys]
-    bots = request.user.bots.alive().filter(account__in=accounts)  # type: ignore[attr-defined]
+    bots = request.user.bots.alive().filter(account__in=accounts)
     for bot in bots.select_related("state"):
-        found[bot.account_id].append(bot)
+        if bot.account_id is not None:
+            found[bot.account_id].append(bot)
     return found
 
 
@@ -59,7 +59,7 @@ def keys(request: Request) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def key_delete(request: Request, pk: int) -> HttpResponse:
-    """Delete a key. Refused while a bot that has work to do trades with it; GET asks first."""
+    """Delete a key. Refused while a bot needs it for a position; GET asks first."""
     key = (
         ApiKey.objects.filter(account__owner=request.user, pk=pk).select_related("account").first()
     )
@@ -68,15 +68,16 @@ def key_delete(request: Request, pk: int) -> HttpResponse:
     busy = [
         bot
         for bot in _using(request, [key])[key.account_id]
-        if bot.state_or_none and bot.state.duty != Duty.NONE
+        if bot.state_or_none
+        and bot.state.duty != Duty.NONE
+        and (bot.state.in_position or bot.state.has_unsettled_orders)
     ]
     if request.method == "GET":
         return render(request, "bots/key_delete.html", {"key": key, "busy": busy})
-    if busy:
-        names = ", ".join(bot.name for bot in busy)
-        messages.error(request, _("Stop these bots first: %(names)s.") % {"names": names})
+    try:
+        control.drop_key(key)
+    except control.Refusal as refusal:
+        messages.error(request, refusal.message)
         return redirect("keys")
-    with transaction.atomic():
-        key.delete()
     messages.success(request, _("The key …%(last4)s was deleted.") % {"last4": key.last4})
     return redirect("keys")

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from bots import control, schedule
 from bots.api import throttle
-from bots.models import Account, ApiKey, Balance, Order, User
+from bots.models import Account, ApiKey, Balance, BotState, Order, User
 from tests.doors.client import KEY, Caller, fields_of
 from tests.doors.content import make_key
 
@@ -105,15 +105,16 @@ def test_a_key_can_be_forgotten_and_its_account_stays(
     assert as_alice.delete(path.format(key.pk)).status == 404
 
 
-def test_a_key_that_a_bot_trades_with_is_not_forgotten(as_alice: Caller, alice: User) -> None:
+def test_a_key_that_a_position_needs_is_not_forgotten(as_alice: Caller, alice: User) -> None:
     key = make_key(alice)
     values = {"name": "n", "symbol": "BTC/USDT", "position_size_perc": 5, "exchange": "binance"}
     bot = control.create(alice, values | {"mode": "testnet", "account": key.account})
     control.start(bot, by=alice, via="page")
+    BotState.objects.filter(pk=bot.pk).update(in_position=True, entry_price=100)
     answer = as_alice.delete(f"/api-keys/{key.pk}")
     assert (answer.status, answer.body["reason"]) == (409, "in_use")
     assert ApiKey.objects.filter(pk=key.pk).exists()
-    control.stop(bot, by=alice, via="page")
+    BotState.objects.filter(pk=bot.pk).update(in_position=False)
     assert as_alice.delete(f"/api-keys/{key.pk}").status == 204
 
 

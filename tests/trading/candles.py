@@ -31,7 +31,8 @@ def random_walk(count: int, *, seed: int, start: float, step: float = 0.001) -> 
     rng = random.Random(seed)
     closes = [start]
     while len(closes) < count:
-        closes.append(closes[-1] * (1 + rng.gauss(0, step)))
+        # To the cent, as the real market's prices are.
+        closes.append(round(closes[-1] * (1 + rng.gauss(0, step)), 2))
     return closes
 
 
