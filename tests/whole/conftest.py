@@ -130,6 +130,8 @@ def slate(transactional_db: None, scaled: Any) -> Iterator[None]:
 @pytest.fixture
 def worker(slate: None, module_worker: Worker) -> Worker:
     """The module's worker, over a clean slate."""
+    if not module_worker.is_alive:  # a test that failed may have left it dead
+        module_worker.start()
     return module_worker
 
 

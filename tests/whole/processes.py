@@ -70,6 +70,10 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def wait_for(self, text: str, times: int = 1, timeout: float = 30) -> None:
         """Wait until the output holds `text` so many times."""
         try:
