@@ -1,6 +1,6 @@
 """An account on the scripted market whose answers may come late, in parts, or never."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -40,7 +40,7 @@ class ScriptedExchange:
         self.refuse: ExchangeError | None = None
         self.lose_answer: ExchangeError | None = None
         self.find_error: ExchangeError | None = None
-        self.on_place: list[object] = []
+        self.on_place: Callable[[], object] | None = None
         self.parts: tuple[str, ...] = ("1",)
         self.visible: int | None = None
         self.end = OrderStatus.FILLED
@@ -65,8 +65,9 @@ class ScriptedExchange:
 
     def place(self, request: OrderRequest) -> OrderReport:
         self.requests.append(request)
-        for hook in self.on_place:
-            hook()  # type: ignore[operator]
+        if self.on_place is not None:
+            hook, self.on_place = self.on_place, None
+            hook()
         if self.refuse is not None:
             raise self.refuse
         self._execute(request)

@@ -1,6 +1,6 @@
 """A market that tests write the script of: its price, its trend, and what it refuses to tell."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -35,7 +35,7 @@ class Market:
     `at` is the time that World and feed agree on (noon of today: no test meets midnight unasked);
     `trend` says what the strategy sees (by
     timeframe in `trends`); `error`, `candle_error`, `quote_error` and `rules_error` are raised;
-    `candles_are` and `quote_is` replace what is told.
+    `candles_are` and `quote_is` replace what is told; `on_look` is called once, in mid-tick.
     """
 
     name = "scripted"
@@ -56,6 +56,7 @@ class Market:
         self.candles_are: Candles | None = None
         self.quote_is: Quote | None = None
         self.asked: list[tuple[str, str, int]] = []
+        self.on_look: Callable[[], object] | None = None
 
     def clock(self) -> datetime:
         """Return the scripted time, for World."""
@@ -78,6 +79,9 @@ class Market:
     def candles(self, symbol: str, timeframe: str, count: int) -> Candles:
         self._maybe_fail(self.candle_error)
         self.asked.append((symbol, timeframe, count))
+        if self.on_look is not None:
+            hook, self.on_look = self.on_look, None
+            hook()
         if self.candles_are is not None:
             return self.candles_are
         return self.make_candles(symbol, timeframe, count)
