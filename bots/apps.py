@@ -11,7 +11,7 @@ class BotsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have the triggers made after each migration."""
-        from bots import guards
+        """Have the triggers made after each migration, and the settings checked."""
+        from bots import checks, guards  # noqa: F401 - the checks register themselves
 
         post_migrate.connect(guards.install, sender=self)
