@@ -76,7 +76,8 @@
     const mark = errors ? (element.id === "board" ? `(${errors}) ` : "▲ ") : "";
     document.title = mark + element.dataset.title;
     const icon = byId("icon");
-    icon.href = errors ? icon.dataset.error : icon.dataset.ok;
+    const file = errors ? icon.dataset.error : icon.dataset.ok;
+    if (icon.getAttribute("href") !== file) icon.href = file;
     const now = element.dataset.status;
     if (now !== undefined && status !== null && now !== status) byId("live").textContent = now;
     if (now !== undefined) status = now;

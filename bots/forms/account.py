@@ -77,4 +77,4 @@ class ProfileForm(forms.ModelForm[User]):
         super().__init__(*args, **kwargs)
         zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
         default = _("as the installation (%(zone)s)") % {"zone": settings.TRADING_DAY_TIME_ZONE}
-        self.fields["time_zone"].widget.choices = [("", default), *((z, z) for z in zones)]  # type: ignore[attr-defined]
+        self.fields["time_zone"].widget.choices = [("", default), *((z, z) for z in zones)]

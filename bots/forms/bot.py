@@ -107,7 +107,8 @@ class BotForm(forms.ModelForm[BotConfig]):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self.was_live = self.instance.pk is not None and self.instance.mode == Mode.LIVE
+        is_new = self.instance._state.adding
+        self.was_live = not is_new and self.instance.mode == Mode.LIVE
         self.instance.owner = owner
         if self.instance.mode == Mode.PAPER:
             # Its own book is no choice of its owner's.
@@ -132,7 +133,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         return strategies.STRATEGIES.get(name, fallback)
 
     def _freeze(self, has_orders: bool, in_position: bool) -> None:
-        frozen = {}
+        frozen: dict[str, Any] = {}
         if has_orders:
             why = _("Fixed since the first order: its history belongs to it. Make a copy instead.")
             frozen |= dict.fromkeys(FROZEN_AFTER_FIRST_ORDER, why)

@@ -149,7 +149,7 @@ def decisions(request: Request, pk: int) -> HttpResponse:
 def orders(request: Request, pk: int) -> HttpResponse:
     """Show the bot's orders, newest first."""
     found = find_or_404(request.user, pk)
-    rows = found.orders.order_by("-pk")  # type: ignore[attr-defined]
+    rows = found.orders.order_by("-pk")
     more = {"statuses": words.STATUSES, "sides": words.SIDES, "gates": words.GATES}
     return _tab(request, pk, "orders", rows, **more)
 
@@ -159,7 +159,7 @@ def orders(request: Request, pk: int) -> HttpResponse:
 def fills(request: Request, pk: int) -> HttpResponse:
     """Show the bot's fills, newest first."""
     found = find_or_404(request.user, pk)
-    rows = found.fills.order_by("-pk")  # type: ignore[attr-defined]
+    rows = found.fills.order_by("-pk")
     return _tab(request, pk, "fills", rows, sides=words.SIDES)
 
 
@@ -176,4 +176,4 @@ def events(request: Request, pk: int) -> HttpResponse:
 def days(request: Request, pk: int) -> HttpResponse:
     """Show the bot's trading days, newest first."""
     found = find_or_404(request.user, pk)
-    return _tab(request, pk, "days", found.days.order_by("-day"))  # type: ignore[attr-defined]
+    return _tab(request, pk, "days", found.days.order_by("-day"))

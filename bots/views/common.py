@@ -23,7 +23,7 @@ class Request(HttpRequest):
 
 def find(user: User, pk: int) -> BotConfig | None:
     """Return this user's bot with its state and account (one query), or None."""
-    bots: QuerySet[BotConfig] = user.bots.alive()  # type: ignore[attr-defined]
+    bots: QuerySet[BotConfig] = user.bots.alive()
     return bots.select_related("state", "account").filter(pk=pk).first()
 
 

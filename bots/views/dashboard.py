@@ -38,7 +38,7 @@ class Spark:
 
 def _token(user: User, now: datetime) -> str:
     """Return what a poll compares: any change of a bot, and each new minute (ages, late bots)."""
-    seen = user.bots.alive().aggregate(  # type: ignore[attr-defined]
+    seen = user.bots.alive().aggregate(
         bots=Count("pk"), versions=Sum("state__version"), edited=Max("updated_at")
     )
     edited = int(seen["edited"].timestamp()) if seen["edited"] else 0
@@ -102,7 +102,7 @@ def board_context(request: Request) -> dict[str, Any]:
     """Return what the board shows: five queries however many bots there are."""
     now = timezone.now()
     token = _token(request.user, now)
-    bots = request.user.bots.alive().select_related("state")  # type: ignore[attr-defined]
+    bots = request.user.bots.alive().select_related("state")
     everything = [Shown(bot=bot, now=now) for bot in bots]
     status, text = request.GET.get("status", ""), request.GET.get("q", "").strip()
     chosen = [row for row in everything if _matches(row, status, text)]

@@ -93,9 +93,9 @@ def edit(request: Request, pk: int) -> HttpResponse:
     """Change a bot's settings; what its history froze is shown and explained."""
     bot = find_or_404(request.user, pk)
     state = bot.state_or_none
-    limits = {
+    limits: dict[str, Any] = {
         "owner": request.user,
-        "has_orders": bot.orders.exists(),  # type: ignore[attr-defined]
+        "has_orders": bot.orders.exists(),
         "in_position": bool(state and (state.in_position or state.has_unsettled_orders)),
     }
     if request.method == "GET":
@@ -214,4 +214,4 @@ def _ask_for_markets(request: Request, exchange: str, mode: str) -> None:
     """Have a worker read the list; once a minute per exchange, and per user every few seconds."""
     asked, user = f"markets-asked-{exchange}-{mode}", f"markets-asked-by-{request.user.pk}"
     if cache.add(user, 1, 5) and cache.add(asked, 1, ASK_AGAIN):
-        schedule.send("bots.tasks.refresh_markets", exchange, mode)  # type: ignore[arg-type]
+        schedule.send("bots.tasks.refresh_markets", exchange, mode)

@@ -178,14 +178,16 @@ class Shown:
         state = self.state
         if not state or not state.in_position or state.last_price is None:
             return None
-        return state.current_position_size * state.last_price - state.position_cost
+        profit: Decimal = state.current_position_size * state.last_price - state.position_cost
+        return profit
 
     @property
     def unrealised_perc(self) -> Decimal | None:
         state, profit = self.state, self.unrealised
         if not state or profit is None or not state.position_cost:
             return None
-        return profit / state.position_cost * HUNDRED
+        cost: Decimal = state.position_cost
+        return profit / cost * HUNDRED
 
     @property
     def levels(self) -> list[Level]:

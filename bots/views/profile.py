@@ -92,7 +92,7 @@ def language(request: HttpRequest) -> HttpResponse:
         max_age=365 * 86_400,
         secure=settings.LANGUAGE_COOKIE_SECURE,
         httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
-        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+        samesite="Lax",
     )
     return response
 

@@ -7,7 +7,7 @@ from django.test import Client
 
 from bots import control
 from bots.models import Account, ApiKey, ApiToken, User
-from tests.pages.builders import bot_of, sign_in, state_of, text_of
+from tests.pages.builders import bot_of, holding, sign_in, state_of, text_of
 
 SECRETS = {"api_key": "PUBLICabcdefgh1234", "secret_key": "SECRETabcdefgh5678"}
 KEY = {"exchange": "binance", "mode": "testnet", "label": "main", **SECRETS}
@@ -65,13 +65,13 @@ def test_rights_and_the_bots_that_use_it_are_shown(alice: User, client: Client) 
         assert words in text
 
 
-def test_a_key_is_not_deleted_under_a_running_bot(alice: User, client: Client) -> None:
+def test_a_key_is_not_deleted_under_a_position(alice: User, client: Client) -> None:
     key = _key(alice)
     bot = bot_of(alice, "Busy", exchange="binance", mode="testnet", account=key.account)
-    state_of(bot, "running", "no_signal", "trade")
+    state_of(bot, "running", "in_position", "trade", **holding())
     path = f"/keys/{key.pk}/delete/"
-    assert "These bots trade with it." in text_of(client.get(path))
-    assert "Stop these bots first: Busy." in text_of(client.post(path, follow=True))
+    assert "These bots still need it for a position or an order: Busy" in text_of(client.get(path))
+    assert "A bot needs this key for its position" in text_of(client.post(path, follow=True))
     assert ApiKey.objects.filter(pk=key.pk).exists()
     client.post(f"/bots/{bot.pk}/stop/")
     client.post(path)
