@@ -5,7 +5,7 @@ from typing import Any
 
 from bots import control, tick
 from bots.lease import Outcome
-from bots.models import BotConfig, BotState, Command, Decision, Order, StateEvent, User
+from bots.models import Account, BotConfig, BotState, Command, Decision, Order, StateEvent, User
 from bots.world import World
 from tests.engine.exchange import ScriptedExchange
 from tests.engine.market import Market
@@ -48,7 +48,11 @@ class Bench:
         return World(clock=self.market.clock, data=data, feed=self.market, exchange=self.exchange)
 
     def scripted(self) -> ScriptedExchange:
-        """Let the bot trade on an exchange of the test's own from now on."""
+        """Let the bot trade in an account on an exchange of the test's own from now on."""
+        account = Account.objects.create(
+            owner=self.owner, exchange="binance", mode="testnet", label=f"test {self.bot.pk}"
+        )
+        BotConfig.objects.filter(pk=self.bot.pk).update(mode="testnet", account=account)
         self.exchange = ScriptedExchange(self.market)
         return self.exchange
 

@@ -24,7 +24,8 @@ class ScriptedExchange:
     """Implements trading.exchange.Exchange on a Market.
 
     `refuse` is raised before an order is taken, `lose_answer` after it was executed. `parts` are
-    the shares in which an order fills, of which the first `visible` are told (None: all).
+    the shares in which an order fills, of which the first `visible` are told (None: all); `lags`
+    fills are missing from an answer that counts them already.
     `rate` in `fee_currency` is the fee: of the value in quote, of the amount in base, else flat.
     """
 
@@ -43,6 +44,7 @@ class ScriptedExchange:
         self.on_place: Callable[[], object] | None = None
         self.parts: tuple[str, ...] = ("1",)
         self.visible: int | None = None
+        self.lags = 0
         self.end = OrderStatus.FILLED
         self.fee_currency = "USDT"
         self.rate = Decimal("0.001")
@@ -94,7 +96,7 @@ class ScriptedExchange:
         """Return the order as far as this exchange tells now."""
         report = self.taken[client_order_id]
         if self.visible is None:
-            return report
+            return replace(report, fills=report.fills[: len(report.fills) - self.lags])
         fills = report.fills[: self.visible]
         status = OrderStatus.PARTIAL if fills else OrderStatus.OPEN
         filled = sum((fill.amount for fill in fills), Decimal(0))

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import count as counter
 
 from tests.trading.feeds import RULES, SYMBOL
-from trading.exchange import ExchangeError
+from trading.exchange import ExchangeError, Fault, Unusable
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
 
 _numbers = counter(1)
@@ -49,6 +49,7 @@ class Market:
         self.trends: dict[str, str] = {}
         self.market = replace(RULES, min_notional=Decimal(5))
         self.others: dict[str, Decimal] = {}
+        self.missing: set[str] = set()
         self.error: ExchangeError | None = None
         self.candle_error: ExchangeError | None = None
         self.quote_error: ExchangeError | None = None
@@ -78,6 +79,8 @@ class Market:
 
     def candles(self, symbol: str, timeframe: str, count: int) -> Candles:
         self._maybe_fail(self.candle_error)
+        if symbol in self.missing:
+            raise Unusable(Fault.MARKET_UNKNOWN, f"{symbol} is not traded here")
         self.asked.append((symbol, timeframe, count))
         if self.on_look is not None:
             hook, self.on_look = self.on_look, None
