@@ -105,7 +105,7 @@ def test_a_hidden_tab_asks_nothing(seen: Page, live_server: Any, alice: User) ->
     seen.on("request", lambda request: asked.append(request.url))
     seen.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
     seen.wait_for_timeout(4000)
-    assert asked == []
+    assert [url for url in asked if "/panel/" in url] == []
     seen.evaluate("Object.defineProperty(document, 'hidden', {get: () => false})")
     with seen.expect_response(lambda response: "/panel/" in response.url):
         seen.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
