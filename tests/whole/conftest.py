@@ -104,9 +104,11 @@ def module_worker(
     worker_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
     worker = Worker(tmp_path_factory.mktemp("worker") / "worker.log", worker_env)
-    worker.start()
-    yield worker
-    worker.end()
+    try:
+        worker.start()
+        yield worker
+    finally:
+        worker.end()
 
 
 @pytest.fixture
