@@ -94,9 +94,10 @@ def why(decision: Decision, strategy: str) -> str:
 
 def numbers(decision: Decision) -> Iterator[tuple[str, object]]:
     """Yield the numbers a rule compared: (name, value) for people."""
-    for name, value in decision.numbers.items():
-        if name == "why":
-            continue
+    # PostgreSQL forgets the order of a JSON object's keys: the one of NUMBERS holds.
+    order = [*NUMBERS, *sorted(set(decision.numbers) - set(NUMBERS) - {"why"})]
+    for name in (name for name in order if name in decision.numbers):
+        value = decision.numbers[name]
         label = str(NUMBERS.get(name, name))
         yield label, gate(str(value)) if name == "exit" else plain_number(value)
 
