@@ -4,15 +4,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 
-from django.db.models import Count, F
+from django.db.models import Count, Exists, F, OuterRef
 from django.utils import timezone
 
 from bots import ledger, lifecycle, schedule
 from bots.lifecycle import Duty, Mode
-from bots.models import BotConfig, BotState, DayStats, Decision, Fill, Order, PaperBalance
+from bots.models import (
+    BotConfig,
+    BotState,
+    DayStats,
+    Decision,
+    Fill,
+    Order,
+    PaperBalance,
+    PaperOrder,
+)
 from bots.sweep import intervals
-from trading.market import OrderStatus, quantize
+from trading.market import EXACT, OrderStatus, quantize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +56,7 @@ def _one_tick(_: datetime) -> Iterator[Violation]:
 def _ledger_is_whole(_: datetime) -> Iterator[Violation]:
     """I2, I6, I13: fills add up to their orders, settled orders are final and complete."""
     for order in Order.objects.prefetch_related("fills").iterator(chunk_size=500):
-        booked = sum((fill.amount for fill in order.fills.all()), Decimal(0))
+        booked = reduce(EXACT.add, (fill.amount for fill in order.fills.all()), Decimal(0))
         if booked != order.booked:
             text = f"{order.client_order_id}: fills sum to {booked}, booked is {order.booked}"
             yield Violation(code="I2", bot_id=order.bot_id, text=text)
@@ -119,6 +129,18 @@ def _unsettled_is_known(_: datetime) -> Iterator[Violation]:
         if state.has_unsettled_orders != (state.pk in unsettled):
             text = f"says {state.has_unsettled_orders}, orders: {unsettled.get(state.pk, 0)}"
             yield Violation(code="I9", bot_id=state.pk, text=text)
+        if unsettled.get(state.pk, 0) > 1:
+            text = f"{unsettled[state.pk]} orders are unsettled at the same time"
+            yield Violation(code="I9", bot_id=state.pk, text=text)
+
+
+def _nothing_was_sent_unwritten(_: datetime) -> Iterator[Violation]:
+    """I6: a paper exchange knows no order that the ledger does not."""
+    written = Order.objects.filter(client_order_id=OuterRef("client_order_id"))
+    for answer in PaperOrder.objects.exclude(Exists(written)).select_related("account"):
+        bot = answer.account.bots.first()
+        text = f"{answer.client_order_id} was answered but never written down"
+        yield Violation(code="I6", bot_id=bot.pk if bot else None, text=text)
 
 
 def _tenants_are_apart(_: datetime) -> Iterator[Violation]:
@@ -170,6 +192,7 @@ RULES: tuple[Callable[[datetime], Iterator[Violation]], ...] = (
     _caches_are_folds,
     _days_are_closed,
     _unsettled_is_known,
+    _nothing_was_sent_unwritten,
     _tenants_are_apart,
     _ticks_are_told,
     _schedule_is_in_step,

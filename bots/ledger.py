@@ -6,7 +6,7 @@ Everything here runs in the tick that holds the bot's lease and carries its fenc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 from django.db import transaction
@@ -137,7 +137,8 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
     late = report.filled < order.filled
     filled, average = (order.filled, order.average) if late else (report.filled, report.average)
     final = report.status.is_final or OrderStatus(order.status).is_final
-    with transaction.atomic():
+    # Python's own 28 digits are less than a column holds.
+    with localcontext(EXACT), transaction.atomic():
         row = held.locked()
         booked = _book(held, row, order, priced)
         settled = final and filled == booked
@@ -187,7 +188,9 @@ def _book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> 
         fill.save(force_insert=True)
         opened = int(first and order.purpose == Order.Purpose.ENTRY)
         first = False
-        _add_to_day(held, day, fill, opened)
+        # A day that the rollovers skipped (nobody ran) is over the moment it gets its row.
+        over = held.started if day < row.counter_day else None
+        _add_to_day(held, day, fill, opened, over)
         if day == row.counter_day:
             pnl, trades = pnl + fill.realized_pnl, trades + opened
         booked += one.fill.amount
@@ -242,8 +245,9 @@ def _unsaved_fill(order: Order, one: Priced, at: datetime, day: date) -> Fill:
     )
 
 
-def _add_to_day(held: Held, day: date, fill: Fill, opened: int) -> None:
-    stats, _ = DayStats.objects.get_or_create(bot=held.bot, day=day)
+def _add_to_day(held: Held, day: date, fill: Fill, opened: int, over: datetime | None) -> None:
+    defaults = {"closed_at": over}
+    stats, _ = DayStats.objects.get_or_create(bot=held.bot, day=day, defaults=defaults)
     DayStats.objects.filter(pk=stats.pk).update(
         pnl=stats.pnl + fill.realized_pnl,
         fees=stats.fees + fill.fee_quote,
@@ -279,7 +283,7 @@ def fold(bot_id: int) -> tuple[folds.Position, Mapping[date, Decimal], Mapping[d
     fills = Fill.objects.filter(bot_id=bot_id).select_related("order").order_by("pk")
     for fill in fills.iterator(chunk_size=500):
         position, realized = folds.apply(position, fill.booked(fill.order.dust))
-        pnl[fill.trading_day] = pnl.get(fill.trading_day, ZERO) + realized
+        pnl[fill.trading_day] = EXACT.add(pnl.get(fill.trading_day, ZERO), realized)
         if fill.order.purpose == Order.Purpose.ENTRY and fill.order_id not in seen:
             trades[fill.trading_day] = trades.get(fill.trading_day, 0) + 1
         seen.add(fill.order_id)

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from bots.models import Account, PaperBalance, PaperOrder
 from bots.models.fields import plain
 from trading.exchange import Fault, Rejected
-from trading.market import FillReport, Holding, OrderReport, OrderStatus, Side
+from trading.market import EXACT, FillReport, Holding, OrderReport, OrderStatus, Side
 
 
 class PaperBook:
@@ -64,7 +64,7 @@ class PaperBook:
         self._open()
         PaperBalance.objects.get_or_create(account=self.account, currency=currency)
         row = PaperBalance.objects.select_for_update().get(account=self.account, currency=currency)
-        units = row.units + delta
+        units = EXACT.add(row.units, delta)
         if units < 0:
             raise Rejected(
                 Fault.INSUFFICIENT_FUNDS,

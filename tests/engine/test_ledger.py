@@ -1,6 +1,7 @@
 """Orders and fills: fees, parts, replays, dust, and profit to the last decimal."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -105,6 +106,33 @@ def test_eighteen_decimals_survive_the_database(bench: Maker) -> None:
     assert fill.price == D("0.000012345678901234")
     assert fill.amount == b.order.amount
     assert b.state.current_position_size == fill.amount
+    assert invariants.check() == []
+
+
+def test_sums_wider_than_pythons_28_digits_lose_nothing(bench: Maker) -> None:
+    b = bench(position_size_fixed=D(2 * 10**12), initial_capital=D(10**13))
+    exchange = b.scripted()
+    exchange.rate = D("0.000000000000000001")
+    exchange.holdings["USDT"] = D(10**16)
+    b.market.price = D(10**12)
+    b.market.market = replace(b.market.market, max_amount=None)
+    b.enter()
+    round_trip(b, "2000000000000.000000000000000001")
+    whole = D("2000000000000.000000000000000002")
+    assert b.state.daily_pnl == whole - D("0.000002") - D("0.000004")
+    assert b.state.daily_pnl == DayStats.objects.get().pnl
+    assert invariants.check() == []
+
+
+def test_a_late_fill_of_a_day_that_nobody_rolled_over_closes_that_day(bench: Maker) -> None:
+    b = bench()
+    exchange = b.scripted()
+    today = b.state.counter_day
+    exchange.times = (b.market.now() - 86_400_000,)
+    b.enter()
+    day = DayStats.objects.get(day=today - timedelta(days=1))
+    assert (day.trades, day.closed_at) == (1, b.market.at)
+    assert b.state.daily_trades_count == 0
     assert invariants.check() == []
 
 
