@@ -18,6 +18,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -33,7 +34,6 @@ from bots.schedule.entries import BOTS, COLUMNS, BotRow, OtherRow, Row
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = 5.0  # how often rows are looked at for changes
 RELOAD_SECONDS = 300.0  # how often all rows are read, whatever the changes say
 OVERLAP = timedelta(seconds=60)  # a transaction may commit that long after it stamped its row
 PASS_SECONDS = 0.2  # what falls due within this goes out together
@@ -43,7 +43,10 @@ BATCH = 500
 
 
 class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
-    """Named by CELERY_BEAT_SCHEDULER. `clock` (Unix seconds) is there for tests."""
+    """Named by CELERY_BEAT_SCHEDULER; looks for changes every `max_interval` seconds (5).
+
+    `clock` returns Unix seconds: tests bring their own.
+    """
 
     sync_every = 60  # seconds between two write-backs
 
@@ -56,6 +59,7 @@ class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
         self._newest = datetime.fromtimestamp(0, UTC)
         self._check_at = self._reload_at = 0.0
         self._passed_at: float | None = None
+        self._is_full = False
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -83,29 +87,28 @@ class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
             self._hang_up()
             return RETRY_SECONDS
         self._passed_at = now = self.clock()
-        until_due = self._due[0][0] - now if self._due else CHECK_SECONDS
-        return min(max(until_due, PASS_SECONDS), CHECK_SECONDS)
+        until_due = self._due[0][0] - now if self._due else self.max_interval
+        return float(min(max(until_due, PASS_SECONDS), self.max_interval))
 
     # -- Sending ---------------------------------------------------------------------------------
 
     def _pop_due(self, now: float) -> list[Row]:
-        due = []
+        due: dict[int, Row] = {}  # a row that was planned anew may stand there twice
         while self._due and self._due[0][0] <= now:
             at, pk = heappop(self._due)
             row = self._rows.get(pk)
             if row is None or row.due != at:
                 continue  # gone, or planned anew
             if row.is_due(now):
-                due.append(row)
+                due[pk] = row
             else:
                 heappush(self._due, (row.due, pk))
-        return due
+        return list(due.values())
 
     def _send(self, rows: list[Row], now: float) -> None:
         """Send all or, when the broker fails, none as far as we know: they stay due then."""
-        room = self._room() if rows else 0
         try:
-            if rows and room > 0:
+            if rows and self._has_room():
                 with self.producer.batch(BATCH):
                     for row in rows:
                         self._publish(row)
@@ -123,18 +126,21 @@ class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
             row.task, row.args, kwargs, producer=self.producer, retry=False, **row.options
         )
 
-    def _room(self) -> int:
-        """How many messages may still wait. Without workers the queue would grow without end."""
-        channel = self.producer.channel
+    def _has_room(self) -> bool:
+        """Whether more messages may wait. Without workers the queue would grow without end."""
         try:
-            waiting = channel.queue_declare(self.app.conf.task_default_queue, passive=True)[1]
+            queue = self.app.conf.task_default_queue
+            waiting = self.producer.channel.queue_declare(queue, passive=True).message_count
         except ChannelError:
             waiting = 0  # nobody has used the queue yet
-        return 2 * max(len(self._rows), BATCH) - int(waiting)
+        was_full, self._is_full = self._is_full, waiting >= 2 * max(len(self._rows), BATCH)
+        if self._is_full and not was_full:
+            log.warning("%d messages wait: no more are sent until a worker takes them", waiting)
+        return not self._is_full
 
     @cached_property
     def producer(self) -> Any:
-        """One connection for all messages; stock would wait here until the broker is back."""
+        """One connection for all messages. Stock waits here until the broker is there."""
         return self.Producer(self.connection, auto_declare=False)
 
     @property
@@ -143,8 +149,10 @@ class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
         return (*errors, OSError, KombuError, ChannelError)
 
     def _hang_up(self) -> None:
+        errors = self._broker_errors
         self.__dict__.pop("producer", None)
-        self.__dict__.pop("connection").collapse()
+        with suppress(*errors):
+            self.__dict__.pop("connection").release()
 
     # -- Reading rows ----------------------------------------------------------------------------
 
@@ -152,7 +160,7 @@ class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
         """Bring the rows up to date; without a database beat goes on with those it has."""
         if now < self._check_at:
             return
-        self._check_at = now + CHECK_SECONDS
+        self._check_at = now + self.max_interval
         try:
             close_old_connections()
             mark = self.Changes.last_change()
@@ -194,7 +202,6 @@ class BotScheduler(DatabaseScheduler):  # type: ignore[misc]
         old = self._rows.get(row.pk)
         if old is not None:
             if row.same_as(old):
-                old.changed = row.changed
                 return
             row.sent_at = max(row.sent_at, old.sent_at)
         row.plan(now)

@@ -35,19 +35,19 @@ COLUMNS = (
 class BotRow:
     """The row of one bot: due at its own moment of each interval. Times are Unix seconds."""
 
-    __slots__ = ("args", "changed", "due", "interval", "name", "options", "pk", "sent_at", "share")
+    __slots__ = ("args", "due", "interval", "name", "options", "pk", "sent_at", "share")
     task = RUN_BOT
 
     def __init__(self, values: tuple[Any, ...]) -> None:
         """Read the values of COLUMNS; ValueError if somebody made a row that cannot be a bot's."""
-        self.pk, self.name, args, self.interval, expires, last_run_at, self.changed = values
+        self.pk, self.name, args, self.interval, expires, last_run_at, changed = values
         if not self.interval:
             raise ValueError("no interval")
         self.args = json.loads(args)
         self.options = {"expires": expires} if expires else {}
         # Not Python's hash(): the moment must be the same after a restart and in a second beat.
         self.share = crc32(self.name.encode())
-        self.sent_at = (last_run_at or self.changed).timestamp()
+        self.sent_at = (last_run_at or changed).timestamp()
         self.due = 0.0
 
     def same_as(self, other: object) -> bool:
@@ -61,12 +61,13 @@ class BotRow:
         )
 
     def plan(self, now: float) -> None:
-        """Set when it is due next; a moment that was missed is made up for, once."""
+        """Set when it is due next: at its moment. A long wait for one that was missed is cut."""
         phase = self.share % self.interval
         slot = phase + ((now - phase) // self.interval + 1) * self.interval
+        missed = slot - self.interval > self.sent_at
+        if missed and self.interval > CATCH_UP_SECONDS:
+            slot = min(slot, now + self.share % CATCH_UP_SECONDS)
         self.due = slot
-        if slot - self.interval > self.sent_at:
-            self.due = min(slot, now + self.share % CATCH_UP_SECONDS)
 
     def is_due(self, now: float) -> bool:
         """Whether it is really to be sent, now that its time has come."""
