@@ -69,14 +69,16 @@ def refresh_balance(account_id: int) -> Balance | None:
         return _store(account, account_exchange(account).balance())
     except ExchangeError as error:
         text = message_for(reason_of(error.fault), error.text)[:500]
-        balance, _ = Balance.objects.update_or_create(account=account, defaults={"message": text})
+        failure = {"fault": error.fault.value, "message": text}
+        balance, _ = Balance.objects.update_or_create(account=account, defaults=failure)
         return balance
 
 
 def _store(account: Account, holdings: Mapping[str, Holding]) -> Balance:
     spot = {currency: plain(held.total) for currency, held in sorted(holdings.items())}
     balance, _ = Balance.objects.update_or_create(
-        account=account, defaults={"spot": spot, "as_of": timezone.now(), "message": ""}
+        account=account,
+        defaults={"spot": spot, "as_of": timezone.now(), "fault": "", "message": ""},
     )
     return balance
 

@@ -72,8 +72,10 @@ def make_bots(user: User) -> list[BotConfig]:
 
 def _paper_parts() -> list[Part]:
     return [
-        Part(values=_paper("Dalga avcısı", "WAVE/USDT", timeframe="1m"), play=_start),
-        Part(values=_paper("BTC klasik", "BTC/USDT", stop_loss_perc=Decimal(2)), play=_start),
+        Part(values=_paper("Dalga avcısı", "WAVE/USDT", take_profit_perc=Decimal(1)), play=_start),
+        Part(
+            values=_paper("BTC klasik", "BTC/USDT", position_size_fixed=Decimal(99)), play=_start
+        ),
         Part(
             values=_paper(
                 "ETH taşıyan",
@@ -98,7 +100,11 @@ def _paper(name: str, symbol: str, **values: Any) -> dict[str, Any]:
         "name": name,
         "symbol": symbol,
         "position_size_fixed": Decimal(100),
-        "max_daily_loss_perc": Decimal(5),
+        "stop_loss_perc": Decimal(2),
+        "take_profit_perc": Decimal(3),
+        "max_daily_trades": 12,
+        "max_daily_loss_perc": Decimal(2),
+        "daily_target_perc": Decimal(3),
         "check_interval_seconds": 5,
         **values,
     }

@@ -131,6 +131,7 @@ class Balance(models.Model):
     spot: Any = models.JSONField(default=dict, help_text="currency -> units as text")
     futures: Any = models.JSONField(default=dict)
     as_of = models.DateTimeField(null=True)
+    fault = models.CharField(max_length=32, blank=True, help_text="why it could not be read")
     message = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from bots import schedule
 from bots.lifecycle import Mode, Move
+from bots.messages import explain
 from bots.models import Balance, BotConfig, Command, Decision, PaperBalance, StateEvent
 from bots.templatetags.show import number
 from bots.views import words
@@ -72,7 +73,8 @@ def _balance(bot: BotConfig, shown: Shown) -> dict[str, Any]:
     if row is None:
         return {}
     rows_of = [(c, row.spot[c]) for c in wanted if c in row.spot]
-    return {"rows": rows_of, "as_of": row.as_of, "message": row.message}
+    failure = explain(row.fault).what if row.fault else ""
+    return {"rows": rows_of, "as_of": row.as_of, "failure": failure, "detail": row.message}
 
 
 def _ask_for_balance(bot: BotConfig) -> None:
