@@ -253,12 +253,14 @@ def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -
     """
     if outcome.order is None and held.state.decision_id is not None:
         repeated = Decision.objects.filter(
-            pk=held.state.decision_id,
-            action=outcome.action,
-            gate=outcome.gate,
-            message=outcome.message,
-            order=None,
-        ).update(count=F("count") + 1, last_at=at, numbers=dict(outcome.numbers), fence=fence)
+            pk=held.state.decision_id, action=outcome.action, gate=outcome.gate, order=None
+        ).update(
+            count=F("count") + 1,
+            last_at=at,
+            numbers=dict(outcome.numbers),
+            message=outcome.message,  # "123 s ago" would make each failed tick a row of its own
+            fence=fence,
+        )
         if repeated:
             return held.state.decision_id
     row = Decision.objects.create(
