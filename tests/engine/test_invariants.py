@@ -38,6 +38,8 @@ def unguarded() -> Iterator[None]:
         for event in ("insert", "update"):
             sql(f"DROP TRIGGER IF EXISTS bots_account_is_the_owners_{event}")
     else:
+        # What is deferred to the commit is asked now: a table with pending checks is not altered.
+        sql("SET CONSTRAINTS ALL IMMEDIATE")
         sql("ALTER TABLE bots_botstate DROP CONSTRAINT state_row_is_legal")
         sql("ALTER TABLE bots_botconfig DISABLE TRIGGER bots_account_is_the_owners")
     try:
