@@ -67,11 +67,13 @@ def overheard(canary: Canary, url: str) -> Iterator[None]:
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
-        yield
-        done.set()
-        client.ping()
-        thread.join(timeout=5)
-    client.close()
+        try:
+            yield
+        finally:
+            done.set()
+            client.ping()
+            thread.join(timeout=5)
+            client.close()
 
 
 class Listener(Caller):
@@ -150,11 +152,12 @@ def live_a_hard_life(canary: Canary, api: Listener, exchange: ExchangeControl) -
     bot_id = int(api.post("/bot-configs", config).body["id"])
     api.post(f"/bots/{bot_id}/start")
     wait_for(api, bot_id, status="running")
-    for fault in FAULTS:
+    echo = f"busy: X-MBX-APIKEY {canary.api_key}, {canary.secret} (signature {canary.passphrase})"
+    for fault in [*FAULTS, {**FAULTS[3], "body": echo}, {**FAULTS[3], "body": {"msg": echo}}]:
         rule = exchange.add_fault(api_key=canary.api_key, **fault)
-        kind = "exit" if state_of(api, bot_id)["in_position"] else "enter"
 
-        def met(rule: int = rule, kind: str = kind) -> bool:
+        def met(rule: int = rule) -> bool:
+            kind = "exit" if state_of(api, bot_id)["in_position"] else "enter"
             api.post(f"/bots/{bot_id}/{kind}")
             api.get(f"/api-keys/balance?api_key={key_id}")
             control.schedule.send("bots.tasks.run_bot", bot_id)
