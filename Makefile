@@ -58,7 +58,7 @@ format: $(DEV)
 	$(BIN)/python -m ruff format .
 
 bench: $(DEV)
-	@for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python -m bench
 
 requirements: $(DEV)
 	$(COMPILE) requirements.in -o requirements.txt
