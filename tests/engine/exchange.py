@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from tests.engine.market import Market
 from trading.exchange import ExchangeError, Fault, Rejected
 from trading.market import (
+    EXACT,
     Candles,
     FillReport,
     Holding,
@@ -104,7 +105,8 @@ class ScriptedExchange:
 
     def _execute(self, request: OrderRequest) -> None:
         price = self.market.price
-        fills = tuple(self._fill(request, index, price) for index in range(len(self.parts)))
+        with localcontext(EXACT):
+            fills = tuple(self._fill(request, index, price) for index in range(len(self.parts)))
         filled = sum((fill.amount for fill in fills), Decimal(0))
         self.taken[request.client_order_id] = OrderReport(
             client_order_id=request.client_order_id,

@@ -208,6 +208,25 @@ def test_stopping_a_paused_bot_keeps_the_reset_from_resuming_it(bench: Maker) ->
     assert b.where == ("stopped", "by_owner", "none")
 
 
+def test_a_stop_overtaken_by_a_fill_reads_again(
+    bench: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench()
+    b.tick()
+    look = control.read
+
+    def look_and_buy(bot_id: int) -> BotConfig:
+        seen = look(bot_id)
+        if not b.orders:
+            b.enter()
+        return seen
+
+    monkeypatch.setattr(control, "read", look_and_buy)
+    b.stop("close")
+    assert b.where == ("stopped", "by_owner", "exit")
+    assert b.state.in_position
+
+
 # -- simultaneous clicks --------------------------------------------------------------------------
 def at_once(*jobs: Callable[[], object]) -> list[BaseException]:
     """Run all jobs in threads that begin together; return what they raised."""

@@ -252,6 +252,15 @@ def test_an_entry_decided_on_what_is_no_longer_true_is_not_sent(
     assert len(b.orders) == 1
 
 
+def test_a_tick_of_the_run_before_says_nothing_about_the_new_one(bench: Maker) -> None:
+    b = bench()
+    b.market.on_look = lambda: (b.stop(), b.start())
+    b.tick()
+    assert b.where == ("pending", "start", "trade")
+    b.tick()
+    assert b.where == ("running", "no_signal", "trade")
+
+
 def test_a_reset_during_an_order_keeps_the_fill_and_the_resets_status(bench: Maker) -> None:
     b = bench()
     tomorrow = b.state.counter_day + timedelta(days=1)
