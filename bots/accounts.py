@@ -40,6 +40,8 @@ def check_key(key_id: int) -> ApiKey | None:
         refused = refused or (MAY_NOT_TRADE if rights.may_trade is False else "")
         fault = Fault.KEY_RIGHTS if refused else None
         _write(key, valid=not refused, fault=fault, detail=refused, rights=rights)
+        # Whoever has just added a key looks for the balance next.
+        refresh_balance(key.account_id)
     return key
 
 

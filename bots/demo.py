@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 
 from bots import control, rotation, schedule, tick
-from bots.lifecycle import Mode, Status
+from bots.lifecycle import Mode, Status, WindDown
 from bots.models import ApiKey, BotConfig, BotState, Command, User
 
 NAME = "demo"
@@ -171,7 +171,8 @@ def _use_up(bot: BotConfig) -> None:
 
 
 def _rest(bot: BotConfig) -> None:
-    """Stopped by its owner after a good tick."""
+    """Stopped by its owner after a good tick, and flat: what that tick bought is sold again."""
     _start(bot)
     tick.run(bot.pk)
-    control.stop(bot, by=bot.owner, via=VIA)
+    control.stop(bot, by=bot.owner, via=VIA, position=WindDown.CLOSE)
+    tick.run(bot.pk)

@@ -39,6 +39,7 @@ def test_every_status_is_there_after_each_bot_ticked_once(db: None, folder: Path
         "error (api key missing)",
         "stopped (by owner)",
     } <= texts
+    assert not any(state.is_unwatched for state in BotState.objects.all())
     running = BotState.objects.filter(status=Status.RUNNING)
     assert running.filter(in_position=True).exists()
     assert BotConfig.objects.filter(state=None).count() == 1

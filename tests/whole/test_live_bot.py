@@ -1,16 +1,16 @@
 """A live bot's whole life: API, broker, worker, ccxt, exchange, ledger, and back."""
 
-import re
 from decimal import Decimal
 
 import pytest
 
-from bots import control, invariants
-from bots.models import BotState, DayStats, Fill, Installation, Order
+from bots import control, invariants, schedule
+from bots.models import BotState, DayStats, Fill, Order
 from tests.doors.client import Caller
 from tests.testexchange import DEFAULT_API_KEY, DEFAULT_SECRET, ExchangeControl
 from tests.whole.api import wait_for
 from tests.whole.conftest import MakeBot
+from tests.whole.ledger import assert_ledger_is_the_exchanges
 from tests.whole.processes import Worker, wait_until
 
 KEY = {
@@ -43,6 +43,8 @@ def test_a_key_and_a_bot_go_from_the_api_to_the_exchange_and_back(
         False,
         "",
     )
+    balance = f"/api-keys/balance?api_key={key.body['id']}"
+    wait_until(lambda: "USDT" in as_alice.get(balance).body["spot"])
 
     made = as_alice.post("/bot-configs", {**BOT, "api_key": key.body["id"]})
     assert made.status == 201
@@ -71,10 +73,13 @@ def test_a_key_and_a_bot_go_from_the_api_to_the_exchange_and_back(
     ]
     assert_ledger_is_the_exchanges(exchange)
     balance = f"/api-keys/balance?api_key={key.body['id']}"
-    as_alice.get(balance)
-    held = wait_until(lambda: as_alice.get(balance).body["spot"])
     truth = {name: part["free"] for name, part in exchange.balances().items() if part["free"]}
-    assert {name: Decimal(units) for name, units in held.items()} == truth
+    schedule.send("bots.tasks.refresh_balance", key.body["account"])
+
+    def told() -> dict[str, Decimal]:
+        return {name: Decimal(n) for name, n in as_alice.get(balance).body["spot"].items()}
+
+    wait_until(lambda: told() == truth)
     assert as_alice.post(f"/bots/{bot_id}/stop").status == 200
     assert invariants.check() == []
 
@@ -107,32 +112,6 @@ def test_orders_fees_counters_and_profit_agree_to_the_last_decimal(
     assert (day.pnl, day.trades) == (state.daily_pnl, 2)
     assert day.fees == sum(fill.fee_quote for fill in Fill.objects.filter(bot=bot))
     assert invariants.check() == []
-
-
-def assert_ledger_is_the_exchanges(exchange: ExchangeControl) -> None:
-    """Compare each order and each fill with what the exchange really did, digit by digit."""
-    mine = {row.client_order_id: row for row in Order.objects.all()}
-    # Each test starts with a new installation mark: what bears it was sent by this test.
-    prefix = f"bs{Installation.get().mark}"
-    theirs = {row["clientOrderId"]: row for row in exchange.orders()}
-    theirs = {name: row for name, row in theirs.items() if name.startswith(prefix)}
-    assert mine.keys() == theirs.keys() != set()
-    for name, order in mine.items():
-        there = theirs[name]
-        assert re.fullmatch(r"bs[a-z0-9]{16}", name)
-        assert there["status"] == "FILLED"
-        assert order.exchange_order_id == str(there["orderId"])
-        assert order.amount == order.filled == Decimal(there["executedQty"])
-        quote = sum(fill.quote for fill in order.fills.all())
-        assert quote == Decimal(there["cummulativeQuoteQty"])
-    trades = {str(row["id"]): row for row in exchange.trades() if row["clientOrderId"] in mine}
-    fills = {fill.trade_id: fill for fill in Fill.objects.all()}
-    assert fills.keys() == trades.keys()
-    for number, fill in fills.items():
-        there = trades[number]
-        told = (fill.price, fill.amount, fill.quote, fill.fee, fill.fee_currency)
-        numbers = [Decimal(there[name]) for name in ("price", "qty", "quoteQty", "commission")]
-        assert told == (*numbers, there["commissionAsset"])
 
 
 def test_only_our_own_short_client_ids_reach_the_exchange(
