@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pytest
-import talib
 from django.utils import timezone
 
 from bots import control, invariants, reset, tick
@@ -17,11 +15,11 @@ from bots.models import BotConfig, BotState, DayStats, Decision, Fill, Order, Pa
 from bots.world import World
 from tests.trading.candles import MINUTE, btcusdt_1m
 from tests.trading.feeds import RULES, SYMBOL, rows
+from tests.whole.replaying import WINDOW, said, start_in_the_past, talib_signals
 from trading import strategies
 from trading.exchanges.recorded import RecordedFeed, ReplayClock
 from trading.market_data import MarketData
 
-WINDOW = 200
 #: When in each minute the bot looks: the price has left the open and not reached the close.
 OFFSET = 20_000
 SETTINGS: dict[str, Any] = {
@@ -38,23 +36,6 @@ SETTINGS: dict[str, Any] = {
     "max_daily_trades": 30,
     "max_daily_loss_perc": Decimal(4),
 }
-
-
-def talib_signals(closes: tuple[float, ...]) -> list[str]:
-    """Return buy, sell or none for each window of 200 closes; the first one ends at close 199."""
-    prices, found = np.array(closes), []
-    for end in range(WINDOW, len(prices) + 1):
-        window = prices[end - WINDOW : end]
-        fast = talib.EMA(window, timeperiod=8)[-1]
-        slow = talib.EMA(window, timeperiod=21)[-1]
-        strength = talib.RSI(window, timeperiod=7)[-1]
-        if fast > slow and strength < 65:
-            found.append("buy")
-        elif fast < slow and strength > 35:
-            found.append("sell")
-        else:
-            found.append("none")
-    return found
 
 
 def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
@@ -85,32 +66,11 @@ def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
             paused_until = BotState.objects.get(pk=bot.pk).day_ends_at
 
 
-def start_in_the_past(owner: User, **changes: Any) -> BotConfig:
-    """Return a started bot whose trading day is that of the first candle."""
-    bot = control.create(owner, SETTINGS | changes)
-    control.start(bot, by=owner, via="command")
-    BotState.objects.filter(pk=bot.pk).update(
-        counter_day=date(2023, 3, 1), day_ends_at=datetime(2023, 3, 2, tzinfo=UTC)
-    )
-    return bot
-
-
-def said(decision: Outcome, in_position: bool) -> set[str]:
-    """Return the signals that this decision is compatible with."""
-    if decision.gate == "signal":
-        return {"sell"} if in_position else {"buy"}
-    if not in_position and "why" in decision.numbers:
-        return {"none", "sell"}
-    if in_position and decision.gate == "in_position":
-        return {"none", "buy"}
-    return {"buy", "sell", "none"}
-
-
 @pytest.mark.slow
 def test_thirty_thousand_real_candles_leave_nothing_that_does_not_add_up(alice: User) -> None:
     closes = btcusdt_1m().close
     expected = talib_signals(closes)
-    bot, gates = start_in_the_past(alice), Counter[str]()
+    bot, gates = start_in_the_past(alice, SETTINGS), Counter[str]()
     for index, in_position, decision in replay(bot, len(closes)):
         gates[decision.gate] += 1
         assert decision.action != "failed", (index, decision.message)
