@@ -98,7 +98,8 @@ def claim(bot_id: int, world: World, *, only_if_due: bool = False) -> Held | Non
     """
     for _ in range(5):
         rows = BotConfig.objects.select_related("state", "owner", "account").order_by()
-        bot = rows.filter(pk=bot_id, state__duty__in=[Duty.TRADE, Duty.EXIT]).first()
+        # Not first(): there is one at most, and to order it costs as much as to read it.
+        bot = next(iter(rows.filter(pk=bot_id, state__duty__in=[Duty.TRADE, Duty.EXIT])), None)
         if bot is None:
             return None
         state = bot.state

@@ -137,7 +137,8 @@ def _look(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | None]
 
 def _command(held: Held) -> Command | None:
     """Return the owner's command that waits for this tick; closes those that waited too long."""
-    command = Command.objects.filter(bot=held.bot, status=Command.Status.PENDING).first()
+    waiting = Command.objects.filter(bot=held.bot, status=Command.Status.PENDING)
+    command = next(iter(waiting), None)  # one at most: a constraint says so
     if command is not None and command.expires_at <= timezone.now():
         expire_commands(held.bot.pk)
         return None
