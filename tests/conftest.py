@@ -40,7 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
         number = int(worker["workerid"].removeprefix("gw")) + 1
         os.environ["REDIS_URL"] = os.environ["REDIS_URL"].removesuffix("/0") + f"/{number}"
         os.environ["DATA_DIR"] += f"/{number}"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
     django.setup()
+    # The workers inherit it otherwise, and pytest-django reads the settings before the lines above.
+    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def _start_surroundings() -> None:
@@ -54,7 +57,6 @@ def _start_surroundings() -> None:
         server = _surroundings.enter_context(postgres_server())
         os.environ["DATABASE_URL"] = server.url
     os.environ.update(
-        DJANGO_SETTINGS_MODULE="botsite.settings",
         ENV_FILE="",
         SECRET_KEY=secrets.token_urlsafe(48),
         FERNET_KEYS=fernet_key(),
