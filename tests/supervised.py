@@ -22,8 +22,11 @@ BEHAVIOUR = {
 }
 PROGRAM = (
     "import os, signal, sys, time\n"
-    "signal.signal(signal.SIGTERM, lambda *_: (open(sys.argv[1] + '.end', 'w').write("
-    "str(time.time())), sys.exit(0)))\n"
+    "def stop(*_):\n"
+    "    with open(sys.argv[1] + '.end', 'w') as file: file.write(str(time.time()))\n"
+    # At once: an exception would be lost where the signal arrives while a file is being closed.
+    "    os._exit(0)\n"
+    "signal.signal(signal.SIGTERM, stop)\n"
     "open(sys.argv[1], 'a').write(f'{os.getpid()} {time.time()}\\n')\n"
 )
 

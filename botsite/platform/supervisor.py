@@ -6,10 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
 from botsite.platform.guard import Guard, signal_group
+
+# Waits for a line and becomes the program; ends without one when the supervisor is gone.
+HELD_BACK = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "sh")
 
 _out_lock = threading.Lock()
 
@@ -67,9 +71,9 @@ class Child:
 
     def start(self) -> None:
         process = subprocess.Popen(
-            list(self.program.argv),
+            [*HELD_BACK, *self.program.argv],
             env=self.program.env,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -78,6 +82,10 @@ class Child:
             start_new_session=True,
         )
         self.guard.add(process.pid)
+        # Now that the guard knows it, it may run; should we be killed before, it never does.
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin as line:
+                line.write("\n")
         self.process, self.started_at = process, time.monotonic()
         reader = threading.Thread(
             target=self._relay, args=(process.stdout,), name=self.program.name, daemon=True
