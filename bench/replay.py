@@ -8,9 +8,9 @@ from bench import scene
 def main() -> None:
     scene.setup()
     from tests.trading.candles import btcusdt_1m
-    from tests.whole.test_replay import replay, start_in_the_past
+    from tests.whole.test_replay import SETTINGS, replay, start_in_the_past
 
-    bot = start_in_the_past(scene.owner())
+    bot = start_in_the_past(scene.owner(), SETTINGS)
     count = len(btcusdt_1m())
     begun = time.perf_counter()
     ticks = orders = 0
