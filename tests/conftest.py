@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
         number = int(worker["workerid"].removeprefix("gw")) + 1
         os.environ["REDIS_URL"] = os.environ["REDIS_URL"].removesuffix("/0") + f"/{number}"
         os.environ["DATA_DIR"] += f"/{number}"
+    # Playwright leaves an event loop running in the thread of all later tests; next to one Django
+    # takes the ORM for unsafe.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
     django.setup()
     # The workers inherit it otherwise, and pytest-django reads the settings before the lines above.
@@ -118,14 +120,3 @@ def chrome_path() -> str:
 def browser_type_launch_args(chrome_path: str) -> dict[str, Any]:
     """How pytest-playwright starts its browser."""
     return {"executable_path": chrome_path, "args": chromium.ARGUMENTS}
-
-
-@pytest.fixture(autouse=True)
-def _browser_beside_the_orm(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Playwright runs an event loop in the test's thread; there Django takes the ORM for unsafe."""
-    if request.node.get_closest_marker("browser") is None:
-        yield
-        return
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield

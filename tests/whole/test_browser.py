@@ -1,6 +1,5 @@
 """What a person does, in a real browser, with a real worker behind it; and without JavaScript."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,19 +19,6 @@ document.addEventListener("securitypolicyviolation", event => {
 """
 #: As long as a page polls for a bot that starts, and a worker needs to come up.
 PATIENCE = 15_000
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _database_first(django_db_setup: None) -> None:
-    """The database is made before Playwright starts its event loop: Django refuses afterwards."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _until_the_last_flush() -> Iterator[None]:
-    """Clearing the tables comes after everything that belongs to one test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield
 
 
 @pytest.fixture
