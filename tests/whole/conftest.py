@@ -81,6 +81,8 @@ def scaled(settings: Any, market: TestExchange) -> Any:
         if name not in ("LIVE_TRADING_ENABLED", "LOG_LEVEL", "RECV_WINDOW_MS"):
             setattr(settings, name, float(text) if "." in text else int(text))
     settings.RECV_WINDOW_MS = int(FAST["RECV_WINDOW_MS"])
+    # No test waits for the end of a lease that this process holds, and it may be a busy one.
+    settings.LEASE_SECONDS, settings.TICK_DEADLINE_SECONDS = 30, 20
     settings.LIVE_TRADING_ENABLED = True
     settings.EXCHANGE_API_BASE = {"binance": market.url}
     return settings
@@ -150,8 +152,10 @@ def tick_now(scaled: Any, db: None) -> Callable[[int], "Outcome | None"]:
     """Tick a bot in this process, with eyes that have seen nothing before."""
     from bots import connect, tick
     from bots.world import World
-    from trading.exchanges.ccxt_exchange import shared_feed
+    from trading.exchanges.ccxt_exchange import preload, shared_feed
     from trading.market_data import MarketData
+
+    preload()
 
     def run(bot_id: int) -> "Outcome | None":
         shared_feed.cache_clear()

@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 #: Times as the suite scales them down; every one is a setting of the product.
 FAST: Mapping[str, str] = {
-    "LEASE_SECONDS": "4",
-    "TICK_DEADLINE_SECONDS": "3",
+    "LEASE_SECONDS": "6",
+    "TICK_DEADLINE_SECONDS": "4",
     "TICK_SEND_MARGIN_SECONDS": "0.5",
-    "HTTP_TIMEOUT_SECONDS": "1",
-    "TASK_SOFT_LIMIT_SECONDS": "3.5",
-    "TASK_HARD_LIMIT_SECONDS": "4",
-    "ORDER_FENCE_SECONDS": "1.5",
-    "RECV_WINDOW_MS": "1000",
+    "HTTP_TIMEOUT_SECONDS": "1.5",
+    "TASK_SOFT_LIMIT_SECONDS": "4.5",
+    "TASK_HARD_LIMIT_SECONDS": "5",
+    "ORDER_FENCE_SECONDS": "2.5",
+    "RECV_WINDOW_MS": "2000",
     "SWEEP_SECONDS": "2",
     "CANARY_SECONDS": "6",
     "MIN_CHECK_INTERVAL_SECONDS": "1",

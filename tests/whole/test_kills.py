@@ -119,7 +119,7 @@ def test_a_tick_killed_before_the_exchange_took_its_order_never_orders(
     worker: Worker, running: BotConfig, exchange: ExchangeControl, alice: User, as_alice: Caller
 ) -> None:
     # Held back for longer than recvWindow: then the exchange refuses what the dead worker sent.
-    fault = exchange.add_fault("hang", seconds=2, path="api/v3/order", method="POST")
+    fault = exchange.add_fault("hang", seconds=2.5, path="api/v3/order", method="POST")
     control.command(running, "enter", by=alice, via="api")
     kill_when(worker, lambda: [f for f in exchange.faults() if f["id"] == fault and f["hits"]])
     order = Order.objects.get()

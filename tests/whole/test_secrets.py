@@ -91,13 +91,13 @@ class Listener(Caller):
 
 #: Faults of signed requests: texts that name the key, addresses that hold the signature.
 FAULTS: list[dict[str, Any]] = [
-    {"action": "hang", "path": "api/v3/account", "seconds": 1.3},
+    {"action": "hang", "path": "api/v3/account", "seconds": 2},
     {"action": "close", "path": "api/v3/account"},
     {"action": "cut", "path": "api/v3/account"},
     {"action": "http", "path": "api/v3/account", "status": 503},
     {"action": "html", "path": "api/v3/account"},
-    {"action": "hang", "path": "api/v3/order", "method": "POST", "seconds": 1.3, "when": "after"},
-    {"action": "hang", "path": "api/v3/order", "method": "GET", "seconds": 1.3},
+    {"action": "hang", "path": "api/v3/order", "method": "POST", "seconds": 2, "when": "after"},
+    {"action": "hang", "path": "api/v3/order", "method": "GET", "seconds": 2},
     {"action": "close", "path": "api/v3/myTrades"},
 ]
 
