@@ -220,10 +220,13 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
 def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
     """Stop every bot of `user`, or of all (None), that has duty or would resume by itself.
 
-    Returns how many were stopped.
+    `flatten` closes every position, also those that stopped bots left. Returns how many bots
+    were told.
     """
-    resumes = Q(state__status=Status.PAUSED)
-    bots = BotConfig.objects.filter(Q(state__duty__in=[Duty.TRADE, Duty.EXIT]) | resumes)
+    concerned = Q(state__duty__in=[Duty.TRADE, Duty.EXIT]) | Q(state__status=Status.PAUSED)
+    if flatten:
+        concerned |= Q(state__in_position=True)
+    bots = BotConfig.objects.filter(concerned)
     if user is not None:
         bots = bots.filter(owner=user)
     position = WindDown.CLOSE if flatten else WindDown.LEAVE

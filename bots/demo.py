@@ -73,9 +73,7 @@ def make_bots(user: User) -> list[BotConfig]:
 def _paper_parts() -> list[Part]:
     return [
         Part(values=_paper("Dalga avcısı", "WAVE/USDT", take_profit_perc=Decimal(1)), play=_start),
-        Part(
-            values=_paper("BTC klasik", "BTC/USDT", position_size_fixed=Decimal(99)), play=_start
-        ),
+        Part(values=_paper("BTC klasik", "BTC/USDT", position_size_fixed=Decimal(99)), play=_start),
         Part(
             values=_paper(
                 "ETH taşıyan",

@@ -192,8 +192,10 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
     move = outcome.move if judged and row.duty == Duty.TRADE else None
     if move is not None:
         changes |= _verdict(held, row, outcome)
-    elif outcome.message:
-        changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
+    elif row.status != Status.ERROR:  # what switched the bot off stays to be read
+        changes |= {"last_error_message": outcome.message}
+        if outcome.message:
+            changes |= {"last_error_at": held.started}
     if row.duty == Duty.EXIT and not owes(row):
         move, changes["duty"] = Move.SETTLE, Duty.NONE
     new = row.change(move, guard=guard, **changes)
@@ -221,7 +223,9 @@ def _verdict(held: Held, row: BotState, outcome: Outcome) -> dict[str, Any]:
         changes |= {"failures": 0, "last_ok_at": held.started, "retry_at": None}
         changes |= {"last_error_message": ""}
     elif outcome.move in (Move.WAIT, Move.FAIL, Move.SWITCH_OFF):
-        changes |= {"failures": row.failures + 1, "last_error_at": held.started}
+        # Too little money or a halted market is no failure: it never grows into an error.
+        failed = outcome.action == Decision.Action.FAILED
+        changes |= {"failures": row.failures + 1 if failed else 0, "last_error_at": held.started}
         changes |= {"last_error_message": outcome.message, "retry_at": None}
         if outcome.retry_after is not None:
             changes["retry_at"] = held.started + timedelta(seconds=outcome.retry_after)

@@ -1,7 +1,7 @@
 """Who owns what: users, their accounts on exchanges, and the keys that open them."""
 
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
@@ -47,7 +47,11 @@ class User(AbstractUser):
     @property
     def zone(self) -> ZoneInfo:
         """The zone of this user's trading day and of the times shown to them."""
-        return ZoneInfo(self.time_zone or settings.TRADING_DAY_TIME_ZONE)
+        try:
+            return ZoneInfo(self.time_zone or settings.TRADING_DAY_TIME_ZONE)
+        except ZoneInfoNotFoundError:
+            # A zone that tzdata dropped must not stop everybody's rollover.
+            return ZoneInfo(settings.TRADING_DAY_TIME_ZONE)
 
 
 class Account(models.Model):

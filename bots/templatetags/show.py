@@ -1,7 +1,7 @@
 """Numbers, times and statuses as people read them, in the active language and zone."""
 
 from datetime import UTC, datetime
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from typing import Literal
 
 from django import template
@@ -76,11 +76,12 @@ def amount(value: Decimal | None, step: Decimal | None = None) -> str:
 
 @register.filter
 def money(value: Decimal | None) -> str:
-    """Write an amount of quote currency: two decimals, more where it is tiny."""
+    """Write an amount of quote currency: two decimals, or two digits where it is tiny."""
     if value is None:
         return NOTHING
-    places = 2 if value == 0 or abs(value) >= Decimal("0.1") else None
-    return number(value, places)
+    if value == 0 or abs(value) >= Decimal("0.1"):
+        return number(value, 2)
+    return number(Context(prec=2).plus(value), None)
 
 
 @register.filter

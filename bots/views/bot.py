@@ -73,7 +73,8 @@ def _balance(bot: BotConfig, shown: Shown) -> dict[str, Any]:
     if row is None:
         return {}
     rows_of = [(c, row.spot[c]) for c in wanted if c in row.spot]
-    failure = explain(row.fault).what if row.fault else ""
+    explained = explain(row.fault) if row.fault else None
+    failure = explained.what if explained else ""
     return {"rows": rows_of, "as_of": row.as_of, "failure": failure, "detail": row.message}
 
 

@@ -9,7 +9,6 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from bots import schedule as beat_rows
 from bots import sweep
 
 Say = Callable[[str], None]
@@ -31,7 +30,7 @@ def database(say: Say) -> None:
 
 def schedule() -> None:
     """Bring the rows of django-celery-beat in line with the bots."""
-    beat_rows.repair(sweep.intervals())
+    sweep.repair_schedule()
 
 
 def _fingerprint() -> str:

@@ -168,10 +168,11 @@ def test_halt_stops_one_user_or_all(alice: User, bob: User) -> None:
     assert run("halt", "--user", "alice") == (0, ["stopped: 1"])
     assert BotState.objects.get(pk=hers.pk).text == "stopped (halt)"
     assert BotState.objects.get(pk=his.pk).status == Status.RUNNING
-    assert run("halt", "--flatten") == (0, ["stopped: 1"])
-    tick.run(his.pk)
-    assert not BotState.objects.get(pk=his.pk).in_position
     assert BotState.objects.get(pk=hers.pk).in_position
+    assert run("halt", "--flatten") == (0, ["stopped: 2"])
+    for bot in (hers, his):
+        tick.run(bot.pk)
+        assert not BotState.objects.get(pk=bot.pk).in_position
 
 
 def test_prune_keeps_history_and_what_is_still_needed(

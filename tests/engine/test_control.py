@@ -452,6 +452,17 @@ def test_halt_and_flatten_closes_positions(bench: Maker) -> None:
     assert b.where == ("stopped", "halt", "none")
 
 
+def test_halt_and_flatten_closes_what_a_stopped_bot_left(bench: Maker) -> None:
+    b = bench()
+    b.enter()
+    b.stop()
+    assert b.state.is_unwatched
+    assert control.halt(b.owner, flatten=True, by=None, via="command") == 1
+    b.tick()
+    assert b.where == ("stopped", "by_owner", "none")
+    assert not b.state.in_position
+
+
 def test_a_new_key_replaces_the_old_one_and_counts_as_unchecked(alice: User) -> None:
     fields = {"exchange": "binance", "mode": "testnet", "label": "main"}
     old = control.put_key(alice, **fields, api_key="first-key-1111", secret_key="s1")

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
+from bots.models import User
 from trading.day import day_end, local_day
 
 #: Zone, day, its length in hours, and the UTC instant when it ends.
@@ -46,3 +47,8 @@ def test_in_every_zone_each_instant_belongs_to_one_day() -> None:
             at = datetime(2026, month, 15, 12, tzinfo=UTC)
             day = local_day(zone, at)
             assert day_end(zone, day - timedelta(days=1)) <= at < day_end(zone, day), name
+
+
+def test_a_zone_that_no_longer_exists_falls_back_to_the_sites(alice: User) -> None:
+    alice.time_zone = "Atlantis/Capital"
+    assert alice.zone == ZoneInfo("UTC")

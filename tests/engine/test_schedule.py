@@ -173,7 +173,11 @@ def test_a_broker_that_is_away_breaks_nothing() -> None:
         "import django; django.setup(); from bots import schedule;"
         "print([schedule.send(schedule.RUN_BOT, 1), schedule.nudge_spread([1, 2], 0)])"
     )
-    env = {**os.environ, "REDIS_URL": "redis://127.0.0.1:1/0"}
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "botsite.settings",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
     ran = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,

@@ -100,17 +100,6 @@ def test_equal_decisions_in_a_row_collapse_into_one_with_a_count(bench: Maker) -
     assert b.decisions[-1].fence == b.state.fence == 7
 
 
-def test_failures_that_differ_in_a_number_only_are_one_row(bench: Maker) -> None:
-    b = bench()
-    for seconds in (121, 181, 241):
-        text = f"newest candle closed {seconds} s ago"
-        b.market.candle_error = Unusable(Fault.STALE_DATA, text)
-        b.tick()
-    (row,) = b.decisions
-    assert (row.action, row.gate, row.count) == ("failed", "stale_data", 3)
-    assert "closed 241 s ago" in row.message
-
-
 # -- orders that fail -----------------------------------------------------------------------------
 def test_a_rejected_order_is_no_trade(bench: Maker) -> None:
     b = bench()

@@ -239,7 +239,7 @@ def test_one_sentence_says_status_reason_and_what_comes_next(alice: User) -> Non
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("0", "0.00"), ("1234.5", "1,234.50"), ("-0.004", "-0.004"), ("0.00000012", "0.00000012")],
+    [("0", "0.00"), ("1234.5", "1,234.50"), ("-0.004", "-0.004"), ("0.014662256", "0.015")],
 )
 def test_money_keeps_what_matters(value: str, text: str) -> None:
     assert show.money(Decimal(value)) == text

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from bots import schedule, sweep
+from bots import sweep
 
 
 class Command(BaseCommand):
@@ -14,6 +14,6 @@ class Command(BaseCommand):
     )
 
     def handle(self, *, verbosity: int, **_: Any) -> None:
-        added, changed, removed = schedule.repair(sweep.intervals())
+        added, changed, removed = sweep.repair_schedule()
         if verbosity:
             self.stdout.write(f"added: {added}, changed: {changed}, removed: {removed}")
