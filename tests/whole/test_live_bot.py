@@ -1,6 +1,7 @@
 """A live bot's whole life: API, broker, worker, ccxt, exchange, ledger, and back."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -30,23 +31,28 @@ BOT = {
 }
 
 
-def test_a_key_and_a_bot_go_from_the_api_to_the_exchange_and_back(
-    worker: Worker, exchange: ExchangeControl, as_alice: Caller
-) -> None:
-    key = as_alice.post("/api-keys", KEY)
+def checked_key(api: Caller) -> dict[str, Any]:
+    """Add the key; returns it as it is once a worker has checked it."""
+    key = api.post("/api-keys", KEY)
     assert (key.status, key.body["is_valid"]) == (201, None)
     checked = f"/api-keys/{key.body['id']}"
-    wait_until(lambda: as_alice.get(checked).body["is_valid"])
-    rights = as_alice.get(checked).body
+    wait_until(lambda: api.get(checked).body["is_valid"])
+    rights: dict[str, Any] = api.get(checked).body
     assert (rights["may_trade"], rights["may_withdraw"], rights["check_message"]) == (
         True,
         False,
         "",
     )
     balance = f"/api-keys/balance?api_key={key.body['id']}"
-    wait_until(lambda: "USDT" in as_alice.get(balance).body["spot"])
+    wait_until(lambda: "USDT" in api.get(balance).body["spot"])
+    return rights
 
-    made = as_alice.post("/bot-configs", {**BOT, "api_key": key.body["id"]})
+
+def test_a_key_and_a_bot_go_from_the_api_to_the_exchange_and_back(
+    worker: Worker, exchange: ExchangeControl, as_alice: Caller
+) -> None:
+    key = checked_key(as_alice)
+    made = as_alice.post("/bot-configs", {**BOT, "api_key": key["id"]})
     assert made.status == 201
     bot_id = made.body["id"]
     assert as_alice.get(f"/bot-states/{bot_id}").status == 404
@@ -72,9 +78,9 @@ def test_a_key_and_a_bot_go_from_the_api_to_the_exchange_and_back(
         ("buy", "filled", "command"),
     ]
     assert_ledger_is_the_exchanges(exchange)
-    balance = f"/api-keys/balance?api_key={key.body['id']}"
+    balance = f"/api-keys/balance?api_key={key['id']}"
     truth = {name: part["free"] for name, part in exchange.balances().items() if part["free"]}
-    schedule.send("bots.tasks.refresh_balance", key.body["account"])
+    schedule.send("bots.tasks.refresh_balance", key["account"])
 
     def told() -> dict[str, Decimal]:
         return {name: Decimal(n) for name, n in as_alice.get(balance).body["spot"].items()}

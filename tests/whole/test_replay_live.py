@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from bots import connect, control, invariants, reset, tick
-from bots.models import BotState, DayStats, Order, User
+from bots.models import ApiKey, BotState, DayStats, Order, User
 from bots.world import World
 from tests.testexchange import DEFAULT_API_KEY, DEFAULT_SECRET, TestExchange, replay_config
 from tests.trading.candles import MINUTE, START
@@ -35,8 +35,6 @@ SETTINGS: dict[str, Any] = {
 def test_a_live_bot_follows_the_candles_of_a_real_exchange(
     alice: User, settings: Any, db: None
 ) -> None:
-    from bots.models import ApiKey
-
     secrets = {"api_key": DEFAULT_API_KEY, "secret_key": DEFAULT_SECRET}
     key = ApiKey.put(owner=alice, exchange="binance", mode="live", label="main", **secrets)
     config = replay_config("BTCUSDT-1m-2023-03.csv.gz", now_ms=START + WINDOW * MINUTE)
