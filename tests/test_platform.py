@@ -257,7 +257,7 @@ def _doctor() -> tuple[int, str]:
 
 
 def test_the_doctor_is_content_with_a_good_installation(db: None, settings: Any) -> None:
-    Path(settings.DATA_DIR).mkdir(mode=0o700, exist_ok=True)
+    Path(settings.DATA_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
     code, said = _doctor()
     assert (code, "FAIL" in said) == (0, False), said
     for name in ("python", "data", "fernet", "timings", "redis", "database", "tables", "worker"):
