@@ -215,7 +215,7 @@ def test_the_way_there_and_back_is_halved():
         now[0] += 0.4  # 200 ms there, 200 ms back
         return 1_700_000_000_200
 
-    clock = ExchangeClock(ask, ttl_s=60, monotonic=lambda: now[0])
+    clock = ExchangeClock(ask, ttl_s=60, monotonic=lambda: now[0], wall=lambda: now[0])
     assert clock.now() == 1_700_000_000_400
     now[0] += 1
     assert clock.now() == 1_700_000_001_400
@@ -223,7 +223,7 @@ def test_the_way_there_and_back_is_halved():
 
 def test_time_is_the_exchanges_and_survives_its_silence(trader: Trader, server):
     now = [0.0]
-    feed = feed_of(server, time_ttl_s=60, monotonic=lambda: now[0])
+    feed = feed_of(server, time_ttl_s=60, monotonic=lambda: now[0], wall=lambda: now[0])
     assert abs(feed.now() - server.control.now()) < 500
     first = feed.now()
     now[0] += 61

@@ -52,6 +52,7 @@ class CcxtFeed:
         markets_ttl_s: float = 600.0,
         time_ttl_s: float = 600.0,
         monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         # Not at the top: whoever only names these classes must not pay for an HTTP client.
         from trading.exchanges.client import Clients
@@ -76,7 +77,10 @@ class CcxtFeed:
             ttl_s=markets_ttl_s,
             monotonic=monotonic,
         )
-        self.clock = ExchangeClock(self._fetch_time, ttl_s=time_ttl_s, monotonic=monotonic)
+        self._wall = wall
+        self.clock = ExchangeClock(
+            self._fetch_time, ttl_s=time_ttl_s, monotonic=monotonic, wall=wall
+        )
 
     def __repr__(self) -> str:
         return f"CcxtFeed({self.key})"
@@ -124,7 +128,7 @@ class CcxtFeed:
 
     def _fetch_time(self) -> int:
         if not self._client.raw.has.get("fetchTime"):
-            return int(time.time() * 1000)
+            return int(self._wall() * 1000)
         found = self._client.call(Call.READ, "fetch_time")
         if not isinstance(found, int):
             raise bad("the exchange's time is no number")
