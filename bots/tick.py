@@ -174,6 +174,7 @@ def _with_balance(view: View, exchange: Exchange, rules: Rules) -> View:
         view,
         free_base=base.free if base else rules.amount_step * 0,
         free_quote=quote.free if quote else rules.amount_step * 0,
+        cost_margin=exchange.cost_margin(rules, view.quote.ask),
     )
 
 

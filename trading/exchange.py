@@ -6,6 +6,7 @@ account: switch the bot off), `Unusable` (an answer came, but no order may be bu
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
@@ -114,6 +115,10 @@ class Exchange(Feed, Protocol):
 
     def balance(self) -> Mapping[str, Holding]:
         """Return the holdings that are not zero, keyed by currency."""
+        ...
+
+    def cost_margin(self, rules: Rules, ask: Decimal) -> Decimal:
+        """Return the fraction of its value at `ask` that a market buy costs at most on top."""
         ...
 
     def rights(self) -> KeyRights:

@@ -43,7 +43,8 @@ class View:
     """Everything a decision is made of. Nothing else may influence it.
 
     `free_base` and `free_quote` are what the account has free of the market's two currencies
-    (None: not known). `wind_down` counts under duty exit only.
+    (None: not known). `cost_margin` is the fraction of its value that a market buy costs at most
+    on top, fee and slippage (None: the taker fee). `wind_down` counts under duty exit only.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class View:
     command: str | None = None
     free_base: Decimal | None = None
     free_quote: Decimal | None = None
+    cost_margin: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +187,7 @@ def _flat(view: View, limit: Gate | None, pause: Gate | None) -> Decision:
     if not forced and view.signal.action is not Action.BUY:
         return Decision(action="hold", gate=Gate.NO_SIGNAL, numbers=numbers)
     ask = view.quote.ask
-    sized = size(view.settings, view.rules, ask, view.free_quote)
+    sized = size(view.settings, view.rules, ask, view.free_quote, view.cost_margin)
     if isinstance(sized, Blocked):
         return Decision(action="blocked", gate=sized.gate, numbers=sized.numbers)
     order = {"amount": readable(sized.amount), "notional": readable(sized.notional)}
@@ -214,6 +216,12 @@ def _position_numbers(entry_price: Decimal, levels: Levels, bid: Decimal) -> Map
     return {name: readable(price) for name, price in prices.items() if price is not None}
 
 
+def buy_price(ask: Decimal, slippage: Decimal, rules: Rules) -> Decimal:
+    """Return what a market buy pays on paper: `ask` x (1 + `slippage`), up to the next tick."""
+    with localcontext(EXACT):
+        return ceil_to(ask * (1 + slippage), rules.price_tick)
+
+
 def fill_market(
     request: OrderRequest,
     quote: Quote,
@@ -229,7 +237,7 @@ def fill_market(
     """
     with localcontext(EXACT):
         if request.side is Side.BUY:
-            price = ceil_to(quote.ask * (1 + slippage), rules.price_tick)
+            price = buy_price(quote.ask, slippage, rules)
         else:
             # One tick is the least price there is: nothing is sold for nothing.
             price = floor_to(quote.bid * (1 - slippage), rules.price_tick)

@@ -185,13 +185,17 @@ class Blocked:
 
 
 def size(
-    settings: Settings, rules: Rules, price: Decimal, free_quote: Decimal | None
+    settings: Settings,
+    rules: Rules,
+    price: Decimal,
+    free_quote: Decimal | None,
+    cost_margin: Decimal | None = None,
 ) -> Sized | Blocked:
     """Return the entry the settings ask for at `price` (> 0), rounded down to the market's step.
 
     Never raises a size to a minimum and never cuts one to a maximum or to the free funds
     (`free_quote`; None: not known, the exchange will say): such an entry is Blocked. Needed are
-    notional / leverage and the taker fee.
+    notional / leverage and `cost_margin` of the notional (a fraction; None: the taker fee).
     """
     # Rounding down throughout: not even the last of 76 digits may lift an amount to the next step.
     with localcontext(EXACT, rounding=ROUND_DOWN):
@@ -200,7 +204,8 @@ def size(
         if blocked := _outside(rules, price, wanted, amount):
             return blocked
         notional = amount * price
-        need = notional / settings.leverage + notional * rules.taker_fee
+        margin = rules.taker_fee if cost_margin is None else cost_margin
+        need = notional / settings.leverage + notional * margin
         if free_quote is not None and need > free_quote:
             numbers = need_and_have(need, free_quote, rules.quote)
             return Blocked(gate=Gate.INSUFFICIENT_FUNDS, numbers=numbers)

@@ -90,6 +90,9 @@ class ScriptedExchange:
     def balance(self) -> Mapping[str, Holding]:
         return {name: Holding(free=free) for name, free in self.holdings.items() if free}
 
+    def cost_margin(self, rules: Rules, ask: Decimal) -> Decimal:
+        return rules.taker_fee
+
     def rights(self) -> KeyRights:
         return KeyRights(may_trade=True, may_withdraw=False)
 

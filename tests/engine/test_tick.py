@@ -119,7 +119,20 @@ def test_not_enough_funds_says_need_and_have_and_sends_nothing(bench: Maker) -> 
     b.enter()
     assert b.orders == []
     assert b.where == ("waiting", "insufficient_funds", "trade")
-    assert "need 50050" in b.state.last_error_message
+    assert "need 50075.025" in b.state.last_error_message
+    assert "have 10000" in b.state.last_error_message
+
+
+def test_slippage_and_the_paper_fee_are_counted_before_an_order_is_sent(
+    bench: Maker, settings: Any
+) -> None:
+    settings.PAPER_FEE_PERC, settings.PAPER_SLIPPAGE_PERC = D("0.3"), D("0.2")
+    b = bench(position_size_fixed=D(9970))
+    b.enter()
+    assert b.orders == []
+    assert b.where == ("waiting", "insufficient_funds", "trade")
+    # 99.7 BTC at 100.2, and 0.3 % of that; at the market's own fee it would be 9979.97.
+    assert "need 10019.91" in b.state.last_error_message
     assert "have 10000" in b.state.last_error_message
 
 

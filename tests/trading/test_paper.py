@@ -73,6 +73,18 @@ def test_the_markets_own_fee_counts_unless_another_is_given(feed):
     assert free.fee == 0
 
 
+@pytest.mark.parametrize("costs", [{}, {"fee_rate": Decimal("0.003"), "slippage": Decimal(0)}])
+@pytest.mark.parametrize("ask", ["20010", "0.07", "19999.99"])
+def test_the_cost_margin_is_what_a_buy_costs_beyond_its_value(feed, ask, costs):
+    ask = Decimal(ask)
+    feed.override = replace(PRICE, bid=ask, ask=ask, last=ask, at=feed.now())
+    amount = Decimal(1000)
+    exchange = paper(feed, DictBook(USDT="100000000"), **costs)
+    need = amount * ask * (1 + exchange.cost_margin(RULES, ask))
+    (fill,) = exchange.place(request(amount=str(amount))).fills
+    assert fill.quote + fill.fee <= need < fill.quote + fill.fee + Decimal("0.000001")
+
+
 def test_an_order_sent_twice_is_filled_once(feed):
     book = DictBook(USDT="1000")
     exchange = paper(feed, book)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.trading.values import RULES, SETTINGS, D
+from tests.trading.values import BUY, RULES, SETTINGS, D, view
+from trading.execution import decide
 from trading.market import Rules
 from trading.risk import (
     Blocked,
@@ -210,6 +211,19 @@ def test_funds_have_to_cover_notional_and_fee(free: str | None, gate: Gate | Non
     if gate:
         assert isinstance(answer, Blocked)
         assert answer.numbers == {"need": "200.2", "have": "200.199", "currency": "USDT"}
+
+
+@pytest.mark.parametrize(
+    ("free", "gate"), [("201.999", Gate.INSUFFICIENT_FUNDS), ("202", None), (None, None)]
+)
+def test_what_the_exchange_says_that_a_buy_costs_goes_before_the_markets_fee(
+    free: str | None, gate: Gate | None
+) -> None:
+    seen = view(signal=BUY, free_quote=None if free is None else D(free), cost_margin=D("0.01"))
+    decided = decide(seen)
+    assert decided.gate is (gate or Gate.SIGNAL)
+    if gate:
+        assert decided.numbers == {"need": "202", "have": "201.999", "currency": "USDT"}
 
 
 @pytest.mark.parametrize(("free", "gate"), [("40.199", Gate.INSUFFICIENT_FUNDS), ("40.2", None)])

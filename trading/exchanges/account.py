@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from trading.exchange import ExchangeError, Fault, Rejected, Unreachable, Unusable
@@ -147,6 +148,10 @@ class CcxtExchange:
         ):
             raise bad("the answer is no balance")
         return holdings(balance)
+
+    def cost_margin(self, rules: Rules, ask: Decimal) -> Decimal:
+        """Return the taker fee: how far a price slips, only the exchange itself knows."""
+        return rules.taker_fee
 
     def rights(self) -> KeyRights:
         """Return what the key may do, as far as the exchange tells."""

@@ -1,14 +1,15 @@
 """The paper exchange: real prices, simulated fills, a balance kept by the caller's book."""
 
 from collections.abc import Mapping
-from decimal import Decimal, localcontext
+from decimal import ROUND_CEILING, Decimal, localcontext
 from typing import Protocol
 
 from trading.exchange import Fault, Feed, Rejected, Unreachable, Unusable
 from trading.exchanges.checks import before_sending, check_order, need
-from trading.execution import fill_market
+from trading.execution import buy_price, fill_market
 from trading.market import (
     EXACT,
+    QUANTUM,
     Candles,
     FillReport,
     Holding,
@@ -31,11 +32,16 @@ class Book(Protocol):
         """Return the order stored under this client order id, with its fills."""
         ...
 
+    def conclude(self, client_order_id: str) -> OrderReport | None:
+        """As `find`; where there is none, `record` refuses that client order id from now on."""
+        ...
+
     def record(self, report: OrderReport, deltas: Mapping[str, Decimal]) -> OrderReport:
         """Store the order and add `deltas` (currency -> change) to the balance.
 
         Returns the stored order when that client order id is there already (nothing is added
-        again). Raises Rejected(INSUFFICIENT_FUNDS) when a balance would fall below zero.
+        again). Raises Rejected: INSUFFICIENT_FUNDS when a balance would fall below zero,
+        ORDER_REJECTED for one that was concluded before it came.
         """
         ...
 
@@ -109,15 +115,14 @@ class PaperExchange:
         except (Unreachable, Unusable) as error:
             raise before_sending(error) from error
         check_order(request, rules, quote.ask if request.side is Side.BUY else quote.bid)
-        rate = rules.taker_fee if self._fee_rate is None else self._fee_rate
-        fill = fill_market(request, quote, self._slippage, rate, rules, at)
+        fill = fill_market(request, quote, self._slippage, self._rate(rules), rules, at)
         deltas = _deltas(request.side, fill, rules)
         self._check_funds(deltas)
         return self._book.record(_report(request, fill), deltas)
 
     def find(self, request: OrderRequest, exchange_order_id: str = "") -> OrderReport | None:
-        """Return the order from the book; None is final."""
-        return self._book.find(request.client_order_id)
+        """Return the order from the book; None is final: an order that comes later is refused."""
+        return self._book.conclude(request.client_order_id)
 
     def cancel(self, request: OrderRequest, exchange_order_id: str = "") -> None:
         """Raise Rejected: a paper order is filled the moment it is there."""
@@ -127,9 +132,18 @@ class PaperExchange:
         """Return the book's holdings."""
         return self._book.balance()
 
+    def cost_margin(self, rules: Rules, ask: Decimal) -> Decimal:
+        """Return what slippage, up to the next tick, and the fee add to a buy at `ask`."""
+        with localcontext(EXACT):
+            paid = buy_price(ask, self._slippage, rules) * (1 + self._rate(rules))
+            return (paid / ask - 1).quantize(QUANTUM, ROUND_CEILING)
+
     def rights(self) -> KeyRights:
         """Return what a paper account may: trade, and nothing that leaves it."""
         return KeyRights(may_trade=True, may_withdraw=False)
+
+    def _rate(self, rules: Rules) -> Decimal:
+        return rules.taker_fee if self._fee_rate is None else self._fee_rate
 
     def _check_funds(self, deltas: Mapping[str, Decimal]) -> None:
         holdings = self._book.balance()
