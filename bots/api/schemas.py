@@ -6,14 +6,22 @@ from typing import Annotated, Any, Literal
 
 from django.utils import timezone
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
+from bots.api.numbers import finite
 from bots.lifecycle import Mode, PositionType, WindDown
 from bots.messages import explain
 from bots.models import BotConfig, BotState, Order
 from bots.models.fields import plain
 
-Money = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
+Money = Annotated[Decimal, BeforeValidator(finite), PlainSerializer(plain, return_type=str)]
 
 
 def _no_nul(text: str) -> str:
@@ -68,7 +76,7 @@ class BotIn(Strict):
 
 
 class BotPatch(BotIn):
-    """Some of a bot's settings; what is left out stays."""
+    """Some of a bot's settings; what is left out stays, also within `params`."""
 
     name: Text = ""
     symbol: Text = ""

@@ -1,12 +1,13 @@
 """The API object: exact numbers in, nothing cached, documentation that keeps the site's CSP."""
 
 import json
-from decimal import Decimal
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.parser import Parser
+
+from bots.api.numbers import bounded, read_int
 
 
 def _refuse_constant(name: str) -> None:
@@ -14,11 +15,17 @@ def _refuse_constant(name: str) -> None:
 
 
 class ExactParser(Parser):
-    """Reads JSON numbers as Decimal, so that 0.1 stays 0.1, and refuses NaN and Infinity."""
+    """Reads JSON numbers as Decimal, so that 0.1 stays 0.1, and refuses NaN and Infinity.
+
+    A number beyond every column reads as NaN: the field that was given it names itself.
+    """
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(
-            request.body, parse_float=Decimal, parse_constant=_refuse_constant
+            request.body,
+            parse_float=bounded,
+            parse_int=read_int,
+            parse_constant=_refuse_constant,
         )
         return body
 
