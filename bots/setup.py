@@ -26,13 +26,23 @@ def create(owner: User, values: Mapping[str, Any]) -> BotConfig:
     A paper bot gets an account, and so a book, of its own.
     """
     with transaction.atomic():
-        bot = BotConfig(owner=owner, **values)
+        bot = BotConfig(owner=owner, **_in_one_way(values))
         if bot.mode == Mode.PAPER:
             bot.account = None
         _keep_own_book(bot)
         bot.full_clean()
         bot.save()
         return bot
+
+
+def _in_one_way(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the market's names as exchanges spell them."""
+    found = dict(values)
+    if isinstance(symbol := found.get("symbol"), str):
+        found["symbol"] = symbol.strip().upper()
+    if isinstance(exchange := found.get("exchange"), str):
+        found["exchange"] = exchange.strip().lower()
+    return found
 
 
 def _keep_own_book(bot: BotConfig) -> None:
@@ -46,15 +56,28 @@ def _keep_own_book(bot: BotConfig) -> None:
         )
 
 
-def edit(bot: BotConfig, changes: Mapping[str, Any], *, by: User | None, via: str) -> BotConfig:
-    """Change a bot's settings (checked). A tick in flight places no order on the old ones."""
+def edit(
+    bot: BotConfig,
+    changes: Mapping[str, Any],
+    *,
+    by: User | None,
+    via: str,
+    keeps_params: bool = False,
+) -> BotConfig:
+    """Change a bot's settings (checked). A tick in flight places no order on the old ones.
+
+    `keeps_params`: parameters of the same strategy that `changes` leaves out stay as they are.
+    """
 
     def attempt() -> BotConfig:
         fresh = read(bot.pk)
-        for name, value in changes.items():
+        old_strategy, old_params = fresh.strategy, fresh.params
+        for name, value in _in_one_way(changes).items():
             if name not in SETTINGS:
                 raise ValidationError({name: _("This is not a setting.")})
             setattr(fresh, name, value)
+        if keeps_params and "params" in changes and fresh.strategy == old_strategy:
+            fresh.params = {**old_params, **changes["params"]}
         _keep_own_book(fresh)
         fresh.full_clean()
         old = fresh.state_or_none

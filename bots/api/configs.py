@@ -64,8 +64,9 @@ def replace(request: ApiRequest, bot_id: int, config: schemas.BotIn) -> object:
 
 @router.patch("/{bot_id}", response={200: schemas.BotOut, **REFUSALS}, auth=access("trade"))
 def update(request: ApiRequest, bot_id: int, config: schemas.BotPatch) -> object:
-    """Set some of a bot's settings."""
-    return _edit(request, bot_id, config.model_dump(exclude_unset=True))
+    """Set some of a bot's settings. What is left out stays, also within `params`."""
+    sent = config.model_dump(exclude_unset=True)
+    return _edit(request, bot_id, sent, keeps_params=True)
 
 
 @router.delete("/{bot_id}", response={204: None, **REFUSALS}, auth=access("trade"))
@@ -75,7 +76,9 @@ def delete(request: ApiRequest, bot_id: int) -> object:
     return Status(204, None)
 
 
-def _edit(request: ApiRequest, bot_id: int, sent: dict[str, Any]) -> object:
+def _edit(
+    request: ApiRequest, bot_id: int, sent: dict[str, Any], *, keeps_params: bool = False
+) -> object:
     user = request.auth.user
     bot = own_bot(request, bot_id)
     mode = sent.get("mode", bot.mode)
@@ -84,7 +87,7 @@ def _edit(request: ApiRequest, bot_id: int, sent: dict[str, Any]) -> object:
     request.auth.needs_for(bot.mode)
     changes = _with_account(user, sent, mode)
     with _naming_what_was_sent(sent):
-        control.edit(bot, changes, by=user, via=VIA)
+        control.edit(bot, changes, by=user, via=VIA, keeps_params=keeps_params)
     return _bots(user).get(pk=bot_id)
 
 

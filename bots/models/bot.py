@@ -1,5 +1,6 @@
 """BotConfig: what the owner wants. The engine never writes here, but for switching off."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ SIMULATED = "simulated"
 FROZEN_AFTER_FIRST_ORDER = ("exchange", "mode", "position_type", "symbol")
 #: These may change only when the bot is flat and no order is open.
 FROZEN_IN_POSITION = ("account", "leverage")
+
+SYMBOL = re.compile(r"[A-Z0-9.\-]+/[A-Z0-9]+(:[A-Z0-9]+)?")
+EXCHANGE = re.compile(r"[a-z0-9_]+")
 
 POSITIVE = [MinValueValidator(Decimal("0.000000000000000001"))]
 PERCENT = [MinValueValidator(Decimal("0.01")), MaxValueValidator(Decimal(1000))]
@@ -163,7 +167,7 @@ class BotConfig(models.Model):
     def clean(self) -> None:
         """Check the rules that span fields. Errors name the field: forms and the API show them."""
         errors: dict[str, Any] = {}
-        for rule in (self._clean_market, self._clean_money, self._clean_account):
+        for rule in (self._clean_names, self._clean_market, self._clean_money, self._clean_account):
             errors.update(rule())
         try:
             self.params = strategies.clean(strategies.get(self.strategy), self.params or {})
@@ -175,6 +179,15 @@ class BotConfig(models.Model):
             errors.update(self._clean_frozen())
         if errors:
             raise ValidationError(errors)
+
+    def _clean_names(self) -> Mapping[str, Any]:
+        errors: dict[str, Any] = {}
+        # An empty name has its error already.
+        if self.symbol and not SYMBOL.fullmatch(self.symbol):
+            errors["symbol"] = _("Write it as BASE/QUOTE, for example BTC/USDT.")
+        if self.exchange and not EXCHANGE.fullmatch(self.exchange):
+            errors["exchange"] = _("There is no such exchange.")
+        return errors
 
     def _clean_market(self) -> Mapping[str, Any]:
         if self.exchange == SIMULATED and self.mode != Mode.PAPER:

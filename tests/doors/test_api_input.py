@@ -1,5 +1,6 @@
 """Bad input is a 422 that names the field, whoever finds it: schema, model, strategy or tenant."""
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -58,6 +59,34 @@ def test_a_number_is_taken_as_exactly_as_its_text(number: str, as_alice: Caller)
     assert BotConfig.objects.get().initial_capital == Decimal(number)
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1e999999999",
+        "-1e999999999",
+        "1e-999999999",
+        "0e999999999",
+        "1e99999999999999999999",
+        "1e39",
+        "0." + "1" * 60,
+        "1" * 5000,
+    ],
+)
+def test_a_number_that_no_column_holds_is_refused_before_anybody_reckons_with_it(
+    number: str, quote: str, as_alice: Caller
+) -> None:
+    began = time.perf_counter()
+    for field in ("initial_capital", "stop_loss_perc", "max_daily_trades"):
+        body = f'{{"name": "n", "symbol": "X/Y", "position_size_perc": 1, "{field}": %s}}'
+        answer = as_alice.post("/bot-configs", body % f"{quote}{number}{quote}")
+        assert fields_of(answer) == {field}
+    params = '{"name": "n", "symbol": "X/Y", "position_size_perc": 1, "params": {"ema_fast": %s}}'
+    answer = as_alice.post("/bot-configs", params % f"{quote}{number}{quote}")
+    assert fields_of(answer) == {"params"}
+    assert time.perf_counter() - began < 5
+
+
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_what_is_not_the_callers_to_set_is_refused_by_name(
     name: str, as_alice: Caller, bot: BotConfig, mallory: User
@@ -80,6 +109,9 @@ def test_what_is_not_the_callers_to_set_is_refused_by_name(
         ({"name": "a\x00b"}, "name"),
         ({"name": "\ud800"}, "name"),
         ({"symbol": ""}, "symbol"),
+        ({"symbol": "BTCUSDT"}, "symbol"),
+        ({"symbol": "BTC/USDT; x"}, "symbol"),
+        ({"exchange": "sim ulated"}, "exchange"),
         ({"exchange": "mtgox", "mode": "testnet"}, "exchange"),
         ({"mode": "real"}, "mode"),
         ({"mode": "testnet"}, "mode"),
@@ -97,6 +129,7 @@ def test_what_is_not_the_callers_to_set_is_refused_by_name(
         ({"initial_capital": "Infinity"}, "initial_capital"),
         ({"initial_capital": "1e500"}, "initial_capital"),
         ({"initial_capital": True}, "initial_capital"),
+        ({"initial_capital": [0, [1], 999_999_999]}, "initial_capital"),
         ({"position_size_fixed": "1", "position_size_perc": "1"}, "position_size_fixed"),
         ({"position_size_fixed": None}, "position_size_fixed"),
         ({"stop_loss_perc": "100"}, "stop_loss_perc"),
@@ -155,6 +188,24 @@ def test_a_put_sets_everything_and_a_patch_one_thing(as_alice: Caller, bot: BotC
     got = as_alice.put(path, PAPER | {"take_profit_perc": "4"}).body
     assert (got["name"], got["stop_loss_perc"], got["take_profit_perc"]) == ("Wave", None, "4")
     assert got["account"] == account
+
+
+def test_a_patch_of_one_parameter_leaves_the_others(as_alice: Caller, bot: BotConfig) -> None:
+    path = f"/bot-configs/{bot.pk}"
+    as_alice.patch(path, {"params": {"ema_fast": 5, "ema_slow": 30}})
+    got = as_alice.patch(path, {"params": {"rsi_period": 9}}).body["params"]
+    assert (got["ema_fast"], got["ema_slow"], got["rsi_period"]) == (5, 30, 9)
+    assert fields_of(as_alice.patch(path, {"params": {"ema_fast": 30}})) == {"params"}
+    got = as_alice.put(path, PAPER | {"params": {"rsi_period": 9}}).body["params"]
+    assert (got["ema_fast"], got["ema_slow"], got["rsi_period"]) == (8, 21, 9)
+
+
+def test_a_market_is_written_in_one_way(as_alice: Caller) -> None:
+    sent = PAPER | {"symbol": " wave/usdt ", "exchange": "Simulated"}
+    got = as_alice.post("/bot-configs", sent).body
+    assert (got["symbol"], got["exchange"]) == ("WAVE/USDT", "simulated")
+    got = as_alice.patch(f"/bot-configs/{got['id']}", {"symbol": "eth/usdt:usdt"}).body
+    assert got["symbol"] == "ETH/USDT:USDT"
 
 
 def test_what_froze_with_the_first_order_is_refused_by_name(as_alice: Caller, alice: User) -> None:
