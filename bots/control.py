@@ -7,7 +7,7 @@ Each one changes row, history and schedule in one transaction and nudges the eng
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -221,7 +221,7 @@ def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
     """Stop every bot of `user`, or of all (None), that has duty or would resume by itself.
 
     `flatten` closes every position, also those that stopped bots left. Returns how many bots
-    were told.
+    were told. One that is busy does not spare the others: Outpaced names those at the end.
     """
     concerned = Q(state__duty__in=[Duty.TRADE, Duty.EXIT]) | Q(state__status=Status.PAUSED)
     if flatten:
@@ -231,9 +231,15 @@ def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
         bots = bots.filter(owner=user)
     position = WindDown.CLOSE if flatten else WindDown.LEAVE
     count = 0
+    busy: list[str] = []
     for bot in bots:
-        stop(bot, by=by, via=via, position=position, reason=Reason.HALT)
-        count += 1
+        try:
+            stop(bot, by=by, via=via, position=position, reason=Reason.HALT)
+            count += 1
+        except (Outpaced, OperationalError):
+            busy.append(str(bot.pk))
+    if busy:
+        raise Outpaced(f"stopped: {count}; busy, not stopped: bots {', '.join(busy)}")
     return count
 
 

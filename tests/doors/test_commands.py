@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bots import schedule, tick
+from bots import control, schedule, tick
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import (
     ApiToken,
@@ -21,6 +21,7 @@ from bots.models import (
     Decision,
     Fill,
     Order,
+    Outpaced,
     PaperOrder,
     StateEvent,
     User,
@@ -173,6 +174,23 @@ def test_halt_stops_one_user_or_all(alice: User, bob: User) -> None:
     for bot in (hers, his):
         tick.run(bot.pk)
         assert not BotState.objects.get(pk=bot.pk).in_position
+
+
+def test_halt_tells_which_bots_it_did_not_reach(
+    alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hers, his = traded_bot(alice), traded_bot(bob)
+    inner = control._stop
+
+    def attempt(bot_id: int, *rest: Any) -> Any:
+        if bot_id == hers.pk:
+            raise Outpaced("taken")
+        return inner(bot_id, *rest)
+
+    monkeypatch.setattr("bots.change.ATTEMPTS", 1)
+    monkeypatch.setattr(control, "_stop", attempt)
+    assert run("halt") == (1, [f"stopped: 1; busy, not stopped: bots {hers.pk}"])
+    assert BotState.objects.get(pk=his.pk).text == "stopped (halt)"
 
 
 def test_prune_keeps_history_and_what_is_still_needed(

@@ -3,16 +3,18 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from bots import control
 from bots.management.commands._bot import find_user
+from bots.models import Outpaced
 
 
 class Command(BaseCommand):
     help = (
         "Stop every bot, or every bot of one user, at once. Positions stay where they are unless"
-        " --flatten sells them. Exit codes: 0 done, 2 no such user."
+        " --flatten sells them. Exit codes: 0 done, 1 some bots were busy (run it again),"
+        " 2 no such user."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -21,5 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *, user: str | None, flatten: bool, **_: Any) -> None:
         owner = find_user(user) if user else None
-        count = control.halt(owner, flatten=flatten, by=None, via="command")
+        try:
+            count = control.halt(owner, flatten=flatten, by=None, via="command")
+        except Outpaced as error:
+            raise CommandError(str(error), returncode=1) from None
         self.stdout.write(f"stopped: {count}")
