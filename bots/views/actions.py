@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from bots import control
 from bots.lifecycle import WindDown
 from bots.models import BotConfig, Command
-from bots.views.common import Request, back, find_or_404
+from bots.views.common import BUSY, Request, back, find_or_404, tell_busy
 from bots.views.present import Shown, market_of
 
 #: What a Stop button sends that was drawn while the bot held nothing.
@@ -26,6 +26,9 @@ def _do(request: Request, act: Callable[[], object], done: str) -> bool:
         act()
     except control.Refusal as refusal:
         messages.error(request, refusal.message)
+        return False
+    except BUSY as error:
+        tell_busy(request, error)
         return False
     messages.success(request, done)
     return True

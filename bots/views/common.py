@@ -1,17 +1,24 @@
 """What the views share: the request as they see it, and how they find a bot."""
 
+import logging
 from typing import Any
 
+from django.contrib import messages
 from django.core.paginator import Page, Paginator
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseStopPolling
 from django_htmx.middleware import HtmxDetails
 
-from bots.models import BotConfig, User
+from bots.models import BotConfig, Outpaced, User
 
+log = logging.getLogger(__name__)
 PAGE_SIZE = 50
+#: Nothing is wrong but the moment: the row or the database was taken.
+BUSY = (Outpaced, OperationalError)
 
 
 class Request(HttpRequest):
@@ -19,6 +26,12 @@ class Request(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+
+
+def tell_busy(request: Request, error: Exception, text: str = "") -> None:
+    """Tell the reader that the act did not get its turn, and the log why."""
+    log.warning("busy: %s", request.path, exc_info=error)
+    messages.error(request, text or _("The site is busy. Try again."))
 
 
 def find(user: User, pk: int) -> BotConfig | None:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bots import control
 from bots.lifecycle import Duty, Status
 from bots.models import DayStats, Heartbeat, User
-from bots.views.common import Request, page_of, unchanged
+from bots.views.common import BUSY, Request, page_of, tell_busy, unchanged
 from bots.views.present import ACTIVE, IDLE, SOON, Shown, markets_of
 
 SPARK_DAYS = 7
@@ -161,7 +161,11 @@ def halt(request: Request) -> HttpResponse:
     if request.method == "GET":
         return render(request, "bots/halt.html")
     flatten = request.POST.get("position") == "close"
-    count = control.halt(request.user, flatten=flatten, by=request.user, via="page")
+    try:
+        count = control.halt(request.user, flatten=flatten, by=request.user, via="page")
+    except BUSY as error:
+        tell_busy(request, error, _("Not every bot was halted. Try again."))
+        return redirect("dashboard")
     text = ngettext("%(n)d bot was halted.", "%(n)d bots were halted.", count) % {"n": count}
     messages.success(request, text)
     return redirect("dashboard")

@@ -4,6 +4,7 @@ from collections import defaultdict
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import IntegrityError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -15,7 +16,7 @@ from bots import control
 from bots.forms import KeyForm
 from bots.lifecycle import Duty
 from bots.models import ApiKey, BotConfig
-from bots.views.common import Request
+from bots.views.common import BUSY, Request, tell_busy
 
 
 def _using(request: Request, keys: list[ApiKey]) -> dict[int, list[BotConfig]]:
@@ -37,7 +38,14 @@ def keys(request: Request) -> HttpResponse:
     initial = {name: request.GET.get(name, "") for name in ("exchange", "mode", "label")}
     form = KeyForm(request.POST or None, initial={k: v for k, v in initial.items() if v})
     if request.method == "POST" and form.is_valid():
-        key = control.put_key(request.user, **form.cleaned_data)
+        try:
+            key = control.put_key(request.user, **form.cleaned_data)
+        except IntegrityError:
+            messages.error(request, _("This key was replaced at the same time."))
+            return redirect("keys")
+        except BUSY as error:
+            tell_busy(request, error)
+            return redirect("keys")
         text = _("The key …%(last4)s was saved. It is being checked with the exchange.")
         messages.success(request, text % {"last4": key.last4})
         return redirect("keys")
@@ -78,6 +86,9 @@ def key_delete(request: Request, pk: int) -> HttpResponse:
         control.drop_key(key)
     except control.Refusal as refusal:
         messages.error(request, refusal.message)
+        return redirect("keys")
+    except BUSY as error:
+        tell_busy(request, error)
         return redirect("keys")
     messages.success(request, _("The key …%(last4)s was deleted.") % {"last4": key.last4})
     return redirect("keys")

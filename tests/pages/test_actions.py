@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 
-from bots.models import BotConfig, BotState, Command, StateEvent, User
+from bots import control
+from bots.models import BotConfig, BotState, Command, Outpaced, StateEvent, User
 from tests.pages.builders import bot_of, holding, sign_in, state_of, text_of
 
 
@@ -142,3 +144,45 @@ def test_halt_stops_all_bots_and_can_close_their_positions(alice: User, client: 
     assert "2 bots were halted." in text_of(page)
     assert (_state(flat).reason, _state(flat).duty) == ("halt", "none")
     assert (_state(held).reason, _state(held).duty) == ("halt", "exit")
+
+
+def _refusing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, bot: BotConfig) -> None:
+    """Have one bot's row be always taken, as by a crowd of writers."""
+    inner = getattr(control, name)
+
+    def attempt(bot_id: int, *rest: Any) -> Any:
+        if bot_id == bot.pk:
+            raise error
+        return inner(bot_id, *rest)
+
+    monkeypatch.setattr("bots.change.ATTEMPTS", 1)
+    monkeypatch.setattr(control, name, attempt)
+
+
+TAKEN = [Outpaced("taken"), OperationalError("database is locked")]
+
+
+@pytest.mark.parametrize("error", TAKEN)
+@pytest.mark.parametrize("act", ["start", "stop"])
+def test_a_busy_row_is_a_message(
+    act: str, error: Exception, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = bot_of(alice)
+    _refusing(monkeypatch, f"_{act}", error, bot)
+    answer = client.post(f"/bots/{bot.pk}/{act}/")
+    assert answer.status_code == 302
+    assert "The site is busy. Try again." in text_of(client.get("/"))
+
+
+@pytest.mark.parametrize("error", TAKEN)
+def test_halt_goes_on_after_a_busy_bot_and_tells(
+    error: Exception, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, other = bot_of(alice, "a busy"), bot_of(alice, "b other")
+    for bot in (busy, other):
+        state_of(bot, "running", "no_signal", "trade")
+    _refusing(monkeypatch, "_stop", error, busy)
+    answer = client.post("/halt/", {"position": "leave"})
+    assert (answer.status_code, answer.url) == (302, "/")
+    assert "Not every bot was halted. Try again." in text_of(client.get("/"))
+    assert (_state(busy).status, _state(other).status) == ("running", "stopped")
