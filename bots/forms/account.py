@@ -19,6 +19,13 @@ SCOPES = [
 SECRET_WORDS = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
+class SecretLines(forms.Textarea):
+    """A text area that takes a secret of several lines and never renders one back."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
 def _secret(label: Any, **options: Any) -> forms.CharField:
     """A field that takes a secret and never renders one back, not even after an error."""
     widget = forms.PasswordInput(
@@ -41,7 +48,13 @@ class KeyForm(forms.Form):
         help_text=_("Your name for the account. The same label replaces its key."),
     )
     api_key = _secret(_("API key"), min_length=8)
-    secret_key = _secret(_("secret key"), min_length=8)
+    # A private key in PEM form has lines.
+    secret_key = forms.CharField(
+        label=_("secret key"),
+        min_length=8,
+        max_length=5000,
+        widget=SecretLines(attrs={**SECRET_WORDS, "rows": 3}),
+    )
     passphrase = _secret(
         _("passphrase"), required=False, help_text=_("Only where the exchange wants one.")
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db.models.signals import pre_save
 from django.test import Client
 
 from bots import control
@@ -44,6 +45,31 @@ def test_a_refused_form_does_not_hand_the_secret_back(client: Client) -> None:
     for secret in SECRETS.values():
         assert secret not in page.content.decode()
     assert not ApiKey.objects.exists()
+
+
+def test_a_key_saved_twice_at_once_is_a_message(client: Client) -> None:
+    def rival(instance: ApiKey, **_: Any) -> None:
+        ApiKey.objects.bulk_create([ApiKey(account=instance.account, last4="9999", **SECRETS)])
+
+    pre_save.connect(rival, sender=ApiKey)
+    try:
+        answer = client.post("/keys/", KEY)
+    finally:
+        pre_save.disconnect(rival, sender=ApiKey)
+    assert (answer.status_code, answer.url) == (302, "/keys/")
+    assert "This key was replaced at the same time." in text_of(client.get("/keys/"))
+
+
+def test_a_private_key_of_many_lines_is_taken_whole(alice: User, client: Client) -> None:
+    middle = "\r\n".join(["ABCDEFGHabcdefgh" * 4] * 60)
+    pem = f"-----BEGIN PRIVATE KEY-----\r\n{middle}\r\n-----END PRIVATE KEY-----"
+    refused = client.post("/keys/", KEY | {"secret_key": pem, "label": ""}).content.decode()
+    assert "BEGIN PRIVATE KEY" not in refused
+    assert '<textarea name="secret_key"' in refused
+    assert client.post("/keys/", KEY | {"secret_key": pem}).status_code == 302
+    key = ApiKey.objects.get(account__owner=alice)
+    assert key.secret_key == pem
+    assert client.post("/keys/", KEY | {"secret_key": "x" * 5001}).status_code == 422
 
 
 def test_a_key_with_the_same_label_replaces_the_old_one(alice: User, client: Client) -> None:
