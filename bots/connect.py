@@ -105,13 +105,11 @@ def _credentials(account: Account) -> Credentials:
     key = (
         ApiKey.objects.filter(account=account)
         .defer(None)
-        .only("api_key", "secret_key", "passphrase", "check_fault", "check_message")
+        .only("api_key", "secret_key", "passphrase")
         .first()
     )
     if key is None:
         raise Refused(Fault.KEY_MISSING, "the account has no api key")
-    if key.check_fault == Fault.KEY_RIGHTS:
-        raise Refused(Fault.KEY_RIGHTS, key.check_message)
     secrets = (key.api_key, key.secret_key, key.passphrase)
     if any(isinstance(secret, Undecryptable) for secret in secrets):
         raise Refused(Fault.KEY_UNDECRYPTABLE, "no key in FERNET_KEYS opens the stored api key")

@@ -193,9 +193,10 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
     if move is not None:
         changes |= _verdict(held, row, outcome)
     elif row.status != Status.ERROR:  # what switched the bot off stays to be read
-        changes |= {"last_error_message": outcome.message}
         if outcome.message:
-            changes |= {"last_error_at": held.started}
+            changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
+        elif row.duty == Duty.EXIT:
+            changes |= {"last_error_message": ""}
     if row.duty == Duty.EXIT and not owes(row):
         move, changes["duty"] = Move.SETTLE, Duty.NONE
     new = row.change(move, guard=guard, **changes)

@@ -21,7 +21,7 @@ from bots.models.ledger import new_client_order_id
 from bots.reset import trading_day_of
 from trading import position as folds
 from trading import risk
-from trading.exchange import Exchange
+from trading.exchange import Exchange, ExchangeError, Fault, Unusable
 from trading.execution import Decision
 from trading.market import (
     EXACT,
@@ -132,7 +132,11 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
     """
     known = set(order.fills.values_list("trade_id", flat=True))
     fresh = [fill for fill in report.fills if fill.trade_id not in known]
-    priced = [price_fee(fill, rules, exchange, held.world.data) for fill in fresh]
+    try:
+        priced = [price_fee(fill, rules, exchange, held.world.data) for fill in fresh]
+    except ExchangeError:
+        _note_answer(held, order, report)
+        raise
     # A report of an earlier stage may come late: it takes nothing back.
     late = report.filled < order.filled
     filled, average = (order.filled, order.average) if late else (report.filled, report.average)
@@ -157,21 +161,49 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
     order.refresh_from_db()
 
 
+def _note_answer(held: Held, order: Order, report: OrderReport) -> None:
+    """Keep what the exchange said of an order whose fills cannot be booked yet."""
+    with transaction.atomic():
+        held.locked()
+        _forward(
+            order,
+            report.status,
+            exchange_order_id=report.exchange_order_id,
+            filled=max(order.filled, report.filled),
+            average=report.average,
+            message="filled; a fee cannot be converted yet",
+        )
+
+
 def price_fee(fill: FillReport, rules: Rules, exchange: Exchange, data: MarketData) -> Priced:
     """Convert a fill's fee to quote currency; a third coin at its last closed 1m candle.
 
-    Raises ExchangeError when there is no such candle to be believed.
+    A coin that has no market with the quote currency counts 0: the fill keeps the fee in its own
+    coin, and the position must not wait for a price that never comes. Raises ExchangeError when
+    there is such a market but no candle to be believed.
     """
     if fill.fee_currency in (rules.quote, "") or not fill.fee:
         return Priced(fill=fill, fee_quote=fill.fee, fee_base=ZERO)
     if fill.fee_currency == rules.base:
         value = quantize(EXACT.multiply(fill.fee, fill.price))
         return Priced(fill=fill, fee_quote=value, fee_base=fill.fee)
-    symbol = f"{fill.fee_currency}/{rules.quote}"
-    candles = data.candles(exchange, symbol, "1m", 1)
-    close_price = Decimal(repr(candles.close[-1]))
-    value = quantize(EXACT.multiply(fill.fee, close_price))
+    price = _price_of(fill.fee_currency, rules.quote, exchange, data)
+    value = ZERO if price is None else quantize(EXACT.multiply(fill.fee, price))
     return Priced(fill=fill, fee_quote=value, fee_base=ZERO)
+
+
+def _price_of(coin: str, quote: str, exchange: Exchange, data: MarketData) -> Decimal | None:
+    """Return the coin's price by its market or the inverse one; None where it has neither."""
+    for symbol, is_inverse in ((f"{coin}/{quote}", False), (f"{quote}/{coin}", True)):
+        try:
+            candles = data.candles(exchange, symbol, "1m", 1)
+        except Unusable as error:
+            if error.fault is not Fault.MARKET_UNKNOWN:
+                raise
+            continue
+        close_price = Decimal(repr(candles.close[-1]))
+        return EXACT.divide(Decimal(1), close_price) if is_inverse else close_price
+    return None
 
 
 def _book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> Decimal:

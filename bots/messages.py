@@ -249,6 +249,8 @@ def winding_down(state: BotState) -> str:
         return gettext("stopping: an order is not settled yet")
     if not state.in_position:
         return gettext("stopping: the last tick ends")
+    if state.is_unwatched:
+        return gettext("cannot read the price: nobody watches the position")
     if state.wind_down == WindDown.CLOSE:
         return gettext("closing the position")
     if state.wind_down == WindDown.AFTER_EXIT:

@@ -30,7 +30,14 @@ class PaperBook:
         row = PaperOrder.objects.filter(
             account=self.account, client_order_id=client_order_id
         ).first()
-        return _read_report(row.report) if row else None
+        # An empty report is the mark of an order that was given up.
+        return _read_report(row.report) if row and row.report else None
+
+    def conclude(self, client_order_id: str) -> OrderReport | None:
+        row, _ = PaperOrder.objects.get_or_create(
+            account=self.account, client_order_id=client_order_id, defaults={"report": {}}
+        )
+        return _read_report(row.report) if row.report else None
 
     def record(self, report: OrderReport, deltas: Mapping[str, Decimal]) -> OrderReport:
         try:
@@ -45,7 +52,7 @@ class PaperBook:
         except IntegrityError:
             stored = self.find(report.client_order_id)
             if stored is None:
-                raise
+                raise Rejected(Fault.ORDER_REJECTED, "it came after it had been given up") from None
             return stored
         return report
 

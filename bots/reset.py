@@ -84,10 +84,17 @@ def daily_reset(day: date | None = None, *, spread: float | None = None) -> int:
     """
     rolled = roll_over(timezone.now(), day=day)
     Heartbeat.beat("reset", f"{len(rolled)} bots")
-    goes_on = BotState.objects.filter(pk__in=rolled, duty__in=[Duty.TRADE, Duty.EXIT])
-    seconds = settings.RESET_SPREAD_SECONDS if spread is None else spread
-    schedule.nudge_spread(list(goes_on.values_list("pk", flat=True)), seconds)
+    go_on(rolled, settings.RESET_SPREAD_SECONDS if spread is None else spread)
     return len(rolled)
+
+
+def go_on(rolled: Sequence[int], spread: float) -> None:
+    """Nudge those of the rolled bots that have work left, over `spread` seconds."""
+    for start in range(0, len(rolled), CHUNK):
+        chunk = rolled[start : start + CHUNK]
+        at_work = BotState.objects.filter(pk__in=chunk, duty__in=[Duty.TRADE, Duty.EXIT])
+        share = spread * len(chunk) / len(rolled)
+        schedule.nudge_spread(list(at_work.values_list("pk", flat=True)), share)
 
 
 def roll_over(

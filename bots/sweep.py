@@ -30,6 +30,7 @@ def sweep() -> dict[str, int]:
     checks = _queue_key_checks()
     balances = _queue_balances()
     markets = _queue_markets()
+    reset.go_on(rolled, settings.RESET_SPREAD_SECONDS)
     Heartbeat.beat("sweep", f"{len(rolled)} rolled over, {len(late)} late")
     return {
         "rolled_over": len(rolled),

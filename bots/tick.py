@@ -16,10 +16,10 @@ from bots.connect import exchange_of
 from bots.control import expire_commands
 from bots.lease import Held, LeaseLost, Outcome
 from bots.lifecycle import Duty, Mode, Reason, WindDown
-from bots.models import Command, Decision, Outpaced
+from bots.models import ApiKey, BotConfig, Command, Decision, Outpaced
 from bots.world import World
 from trading import execution, strategies
-from trading.exchange import Exchange, ExchangeError, Refused, Rejected, Unreachable
+from trading.exchange import Exchange, ExchangeError, Fault, Refused, Rejected, Unreachable
 from trading.execution import View, decide
 from trading.market import OrderStatus, Quote, Rules
 from trading.risk import Day, Levels
@@ -81,6 +81,8 @@ def _refusal(held: Held) -> Reason | None:
         return Reason.OWNER_INACTIVE
     if bot.mode == Mode.LIVE and not settings.LIVE_TRADING_ENABLED:
         return Reason.LIVE_DISABLED
+    if bot.mode != Mode.PAPER and _has_wrong_rights(bot):
+        return Reason.API_KEY_RIGHTS
     if bot.strategy not in strategies.STRATEGIES:
         return Reason.UNKNOWN_STRATEGY
     try:
@@ -88,6 +90,12 @@ def _refusal(held: Held) -> Reason | None:
     except ParamErrors:
         return Reason.BAD_SETTINGS
     return None
+
+
+def _has_wrong_rights(bot: BotConfig) -> bool:
+    """Whether the last check refused the key. It may still sell: exits go on."""
+    keys = ApiKey.objects.filter(account=bot.account, check_fault=Fault.KEY_RIGHTS)
+    return keys.exists()
 
 
 def _trade(held: Held, exchange: Exchange, rules: Rules) -> Outcome:

@@ -132,8 +132,15 @@ class BotState(models.Model):
 
     @property
     def is_unwatched(self) -> bool:
-        """Whether a position lies there that no tick watches."""
-        return self.in_position and self.duty == Duty.NONE
+        """Whether no tick watches the position, or none saw a price for two intervals."""
+        if not self.in_position:
+            return False
+        if self.duty == Duty.NONE:
+            return True
+        if self.last_price_at is None or self.last_run_at is None:
+            return False
+        blind = (self.last_run_at - self.last_price_at).total_seconds()
+        return bool(blind >= 2 * self.bot.check_interval_seconds)
 
     def is_late(self, now: datetime) -> bool:
         """Whether a bot with duty has missed three of its intervals."""

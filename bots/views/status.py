@@ -18,8 +18,8 @@ from bots.views.common import PAGE_SIZE, Request
 
 #: Sign of life -> (what it is, and the setting that says how old it may be; None: only shown).
 PARTS: dict[str, tuple[Any, str | None]] = {
+    # Beat sends the canary that the worker answers: one sign of life for both.
     "worker": (_("worker"), "CANARY_SECONDS"),
-    "beat": (_("beat"), "CANARY_SECONDS"),
     "sweep": (_("sweep"), "SWEEP_SECONDS"),
     "reset": (_("daily reset"), None),
 }
@@ -53,7 +53,8 @@ def status(request: Request) -> HttpResponse:
     now = timezone.now()
     counts = dict(BotState.objects.values_list("status").annotate(n=Count("pk")))
     unsettled = Order.objects.filter(is_settled=False).select_related("bot", "bot__owner")
-    unwatched = BotState.objects.filter(in_position=True, duty=Duty.NONE)
+    held = BotState.objects.filter(in_position=True).select_related("bot__owner")
+    unwatched = [state for state in held if state.is_unwatched]
     context = {
         "now": now,
         "parts": _parts(now),
@@ -63,6 +64,6 @@ def status(request: Request) -> HttpResponse:
         "counts": [(s.label, counts.get(s.value, 0)) for s in Status],
         "users": User.objects.filter(is_active=True).count(),
         "overdue": BotState.objects.filter(Q(day_ends_at__lt=now)).count(),
-        "unwatched": unwatched.select_related("bot", "bot__owner")[:PAGE_SIZE],
+        "unwatched": unwatched[:PAGE_SIZE],
     }
     return render(request, "bots/status.html", context)

@@ -297,14 +297,3 @@ def test_an_order_keeps_when_it_was_signed_and_who_wrote_it(bench: Maker) -> Non
     assert order.signed_at == b.market.at
     assert order.request.signed_at == b.market.now()
     assert (order.fence, order.run_epoch) == (b.state.fence, b.state.run_epoch)
-
-
-def test_a_market_without_a_price_for_the_fee_names_it(bench: Maker) -> None:
-    b = bench()
-    exchange = b.scripted()
-    exchange.fee_currency = "XYZ"
-    b.market.missing = {"XYZ/USDT"}
-    b.enter()
-    assert b.where[1] == "market_unknown"
-    assert "XYZ/USDT" in b.state.last_error_message
-    assert b.state.has_unsettled_orders

@@ -404,8 +404,7 @@ def test_a_key_that_may_withdraw_is_not_used(alice: User) -> None:
         api_key="one",
         secret_key="two",
         check_fault="api_key_rights",
-        check_message="this key may withdraw",
     )
     state = run_once(bot)
     assert (state.status, state.reason) == ("error", "api_key_rights")
-    assert "this key may withdraw" in state.last_error_message
+    assert "must not withdraw" in state.last_error_message

@@ -80,6 +80,9 @@ class DictBook:
     def find(self, client_order_id: str) -> OrderReport | None:
         return self.reports.get(client_order_id)
 
+    def conclude(self, client_order_id: str) -> OrderReport | None:
+        return self.reports.get(client_order_id)
+
     def record(self, report: OrderReport, deltas: Mapping[str, Decimal]) -> OrderReport:
         if report.client_order_id in self.reports:
             return self.reports[report.client_order_id]
