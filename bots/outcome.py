@@ -22,6 +22,7 @@ HELD_UP = {
     "below_minimum": Reason.BELOW_MINIMUM,
     "too_large": Reason.ORDER_REJECTED,
     "insufficient_funds": Reason.INSUFFICIENT_FUNDS,
+    "reconcile": Reason.RECONCILE,
 }
 
 
@@ -37,7 +38,8 @@ def of_decision(held: Held, decision: Decision) -> Outcome:
     reason = Reason.IN_POSITION if held.state.in_position else Reason.NO_SIGNAL
     move, message = Move.RUN, ""
     if decision.action == "blocked" and decision.gate in HELD_UP:
-        move, reason = Move.WAIT, HELD_UP[decision.gate]
+        reason = HELD_UP[decision.gate]
+        move = Move.SWITCH_OFF if reason in FATAL else Move.WAIT
         message = message_for(reason, _detail(decision))
     elif decision.pause and not held.state.in_position:
         move, reason = Move.PAUSE, Reason(decision.pause)

@@ -166,6 +166,11 @@ def _exit_blocked(view: View, gate: Gate, amount: Decimal) -> Blocked | None:
         return Blocked(gate=Gate.MARKET_HALTED, numbers={"exit": gate})
     with localcontext(EXACT):
         least = view.rules.dust_below(view.quote.bid)
+        held, free = view.position.amount, view.free_base
+        if free is not None and held - free >= least:
+            # Not a fee's rest: coins are gone, and what became of them is for people to find out.
+            numbers = {**need_and_have(held, free, view.rules.base), "exit": gate}
+            return Blocked(gate=Gate.RECONCILE, numbers=numbers)
     if amount >= least:
         return None
     numbers = {**need_and_have(least, amount, view.rules.base), "exit": gate}

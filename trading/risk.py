@@ -36,6 +36,7 @@ class Gate(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     TOO_LARGE = "too_large"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

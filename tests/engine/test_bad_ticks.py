@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bots.models import BotConfig
+from tests.engine.bench import D
 from tests.engine.conftest import Maker
 from trading.exchange import Fault, Unreachable, Unusable
 
@@ -53,3 +54,21 @@ def test_a_winding_down_bot_forgets_an_error_that_healed(bench: Maker) -> None:
     b.market.quote_error = None
     b.tick()
     assert b.state.last_error_message == ""
+
+
+def test_coins_that_are_gone_switch_the_bot_off_until_they_are_back(bench: Maker) -> None:
+    b = bench(stop_loss_perc=D(5))
+    account = b.scripted()
+    b.enter()
+    account.holdings["BTC"] = D("0.5")
+    b.market.price = D(90)
+    for _ in range(2):
+        b.tick()
+        assert b.where == ("error", "reconcile", "exit")
+        assert "need 2, have 0.5, currency BTC" in b.state.last_error_message
+    assert (b.state.wind_down, b.is_active) == ("after_exit", False)
+    assert [order.side for order in b.orders] == ["buy"]
+    account.holdings["BTC"] = D(2)
+    b.tick()
+    assert (b.order.side, b.order.amount, b.order.reason) == ("sell", 2, "stop_loss")
+    assert b.where == ("error", "reconcile", "none")

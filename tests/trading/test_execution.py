@@ -212,7 +212,7 @@ def test_wind_down_counts_under_duty_exit_only() -> None:
         ("2", "5", "2"),
         ("2", "1.9986", "1.998"),
         ("1.9999", None, "1.999"),
-        ("2", "0.05", "0.050"),
+        ("2", "1.9501", "1.950"),
         ("80", None, "50"),
     ],
 )
@@ -223,12 +223,21 @@ def test_an_exit_sells_what_is_there_rounded_down(amount: str, free: str | None,
     assert (decided.action, decided.amount) == ("exit", D(sold))
 
 
-@pytest.mark.parametrize("free", ["0.0499", "0.049", "0", "-1"])
+@pytest.mark.parametrize("free", ["0.0499", "0.049"])
 def test_an_exit_below_the_minimum_is_blocked_with_need_and_have(free: str) -> None:
-    decided = decision(position=HELD, command="exit", free_base=D(free))
+    small = replace(HELD, amount=D("0.06"))
+    decided = decision(position=small, command="exit", free_base=D(free))
     assert (decided.action, decided.gate) == ("blocked", Gate.BELOW_MINIMUM)
-    have = "0.049" if D(free) > 0 else "0"
-    assert decided.numbers == {"need": "0.05", "have": have, "currency": "BTC", "exit": "command"}
+    numbers = {"need": "0.05", "have": "0.049", "currency": "BTC", "exit": "command"}
+    assert decided.numbers == numbers
+    assert (decided.side, decided.amount) == (None, None)
+
+
+@pytest.mark.parametrize("free", ["1.95", "0.5", "0", "-1"])
+def test_an_exit_that_misses_more_than_dust_sells_nothing_and_shows_both_sides(free: str) -> None:
+    decided = decision(position=HELD, command="exit", free_base=D(free))
+    assert (decided.action, decided.gate) == ("blocked", Gate.RECONCILE)
+    assert decided.numbers == {"need": "2", "have": free, "currency": "BTC", "exit": "command"}
     assert (decided.side, decided.amount) == (None, None)
 
 
@@ -258,7 +267,11 @@ def test_an_exit_never_exceeds_position_or_free_base(amount: D, free: D, step: D
     )  # fmt: skip
     decided = decide(seen)
     if decided.amount is None:
-        assert decided.gate == Gate.BELOW_MINIMUM
+        missing = amount - (amount if free is None else free)
+        if decided.gate is not Gate.RECONCILE:
+            assert decided.gate == Gate.BELOW_MINIMUM
+        else:
+            assert missing >= step
         return
     assert Fraction(decided.amount) % Fraction(step) == 0
     assert 0 < decided.amount <= amount
