@@ -72,6 +72,7 @@ def edit(
     def attempt() -> BotConfig:
         fresh = read(bot.pk)
         old_strategy, old_params = fresh.strategy, fresh.params
+        before = {name: getattr(fresh, name, None) for name in changes}
         for name, value in _in_one_way(changes).items():
             if name not in SETTINGS:
                 raise ValidationError({name: _("This is not a setting.")})
@@ -80,10 +81,11 @@ def edit(
             fresh.params = {**old_params, **changes["params"]}
         _keep_own_book(fresh)
         fresh.full_clean()
+        changed = sorted(name for name in changes if getattr(fresh, name) != before[name])
         old = fresh.state_or_none
         if old is not None:
             new = old.change(None, guard={"version": old.version}, run_epoch=old.run_epoch + 1)
-            record(old, new, Move.EDIT, by=by, via=via, why=", ".join(sorted(changes)))
+            record(old, new, Move.EDIT, by=by, via=via, why=", ".join(changed))
             if new.duty != Duty.NONE:
                 schedule.sync(fresh.pk, fresh.check_interval_seconds)
         # These columns alone: a start or a delete at the same time keeps what it wrote.

@@ -16,7 +16,7 @@ ENGINE = {"control", "lease", "ledger", "settle", "reset", "sweep", "accounts", 
 FLOORS: list[set[str]] = [
     {"lifecycle", "schedule", "world"},
     {"models", "guards", "housekeeping"},
-    {"change", "setup", "messages", "connect", "paper_book", "rotation", "checks"},
+    {"change", "setup", "messages", "connect", "paper_book", "rotation", "checks", "passwords"},
     {
         "control",
         "lease",

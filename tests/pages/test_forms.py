@@ -1,5 +1,6 @@
 """Making and editing a bot."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -228,3 +229,28 @@ def test_a_rule_about_an_unshown_field_is_still_said(alice: User, client: Client
     answer = _post(client, f"/bots/{bot.pk}/settings/", name="new")
     assert answer.status_code == 422
     assert "Spot bots trade without leverage" in text_of(answer)
+
+
+def test_a_second_tab_does_not_put_back_what_the_first_one_changed(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice, max_daily_trades=20)
+    path = f"/bots/{bot.pk}/settings/"
+    tab = form_of(client, path)
+    tab["seen"] = re.findall(r'name="seen" value="([^"]+)"', client.get(path).content.decode())[0]
+    control.edit(bot, {"max_daily_trades": 7}, by=alice, via="page")
+    late = client.post(path, tab | {"stop_loss_perc": "9"})
+    assert late.status_code == 422
+    bot.refresh_from_db()
+    assert bot.max_daily_trades == 7
+    again = client.post(path, form_of(client, path) | {"stop_loss_perc": "9"})
+    assert again.status_code == 302
+    bot.refresh_from_db()
+    assert (bot.max_daily_trades, bot.stop_loss_perc) == (7, Decimal(9))
+
+
+def test_the_history_names_only_what_was_changed(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    control.start(bot, by=alice, via="page")
+    _post(client, f"/bots/{bot.pk}/settings/", stop_loss_perc="7.5")
+    assert StateEvent.objects.get(bot=bot, move="edit").why == "stop_loss_perc"
