@@ -270,9 +270,20 @@ def test_a_bot_sells_no_more_than_is_there(bench: Maker) -> None:
     b = bench()
     exchange = b.scripted()
     b.enter()
-    exchange.holdings["BTC"] = D("1.5")
+    exchange.holdings["BTC"] = D("1.98")
     round_trip(b, "100")
-    assert b.order.amount == D("1.5")
+    assert b.order.amount == D("1.98")
+
+
+def test_a_bot_sells_nothing_when_more_than_dust_is_missing(bench: Maker) -> None:
+    b = bench()
+    exchange = b.scripted()
+    b.enter()
+    exchange.holdings["BTC"] = D("1.5")
+    b.market.trend = "down"
+    b.tick()
+    assert [order.side for order in b.orders] == ["buy"]
+    assert b.where == ("error", "reconcile", "exit")
 
 
 # -- identity -------------------------------------------------------------------------------------
