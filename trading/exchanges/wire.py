@@ -52,16 +52,16 @@ class Wire(HTTPAdapter):
         """Send one request, once, and note how far it came."""
         self.attempted = True
         self.response = None
+        earlier = self.written
+        # Until an error proves otherwise: a time limit may end this call at any line.
+        self.written = True
         try:
             self.response = super().send(request, *args, **kwargs)
         except OSError as error:
             self.error = error
-            self.written |= not any(isinstance(cause, UNWRITTEN) for cause in causes(error))
+            if any(isinstance(cause, UNWRITTEN) for cause in causes(error)):
+                self.written = earlier
             raise
-        except BaseException:
-            self.written = True
-            raise
-        self.written = True
         return self.response
 
     def close(self) -> None:
