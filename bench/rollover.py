@@ -12,6 +12,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bots.models import BotConfig
 
 LIMIT = 10.0
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,37 +33,47 @@ KINDS = [
 ZONES = ["", "Europe/Istanbul", "America/New_York", "Asia/Tokyo"]
 
 
-def fill(count: int) -> None:
-    """Make `count` bots of every kind whose day ended some days ago, of owners in four zones."""
-    from bots import schedule
-    from bots.models import Account, BotConfig, BotState, User
-    from trading.day import day_end, local_day
+def _kind(number: int) -> tuple[str, str, str, bool]:
+    """Return status, reason, duty and active of a bot: each kind in each zone."""
+    return KINDS[number // len(ZONES) % len(KINDS)]
 
-    now = datetime.now(UTC)
-    owners = [
-        User.objects.create(username=f"owner{n}", time_zone=zone) for n, zone in enumerate(ZONES)
-    ]
-    accounts = {
-        o.pk: Account.objects.create(owner=o, exchange="simulated", mode="paper") for o in owners
-    }
+
+def _configs(count: int) -> "list[BotConfig]":
+    """Make the bots' settings, of owners in four zones."""
+    from bots.models import Account, BotConfig, User
+
+    accounts = []
+    for number, zone in enumerate(ZONES):
+        owner = User.objects.create(username=f"owner{number}", time_zone=zone)
+        accounts.append(Account.objects.create(owner=owner, exchange="simulated", mode="paper"))
     bots = []
     for number in range(count):
-        owner = owners[number % len(owners)]
+        account = accounts[number % len(accounts)]
         bots.append(
             BotConfig(
-                owner=owner,
-                account=accounts[owner.pk],
+                owner=account.owner,
+                account=account,
                 name=f"bot {number}",
                 symbol="BTC/USDT",
                 position_size_fixed=Decimal(100),
-                is_active=KINDS[number // len(owners) % len(KINDS)][3],
+                is_active=_kind(number)[3],
             )
         )
-    BotConfig.objects.bulk_create(bots, batch_size=500)
+    return BotConfig.objects.bulk_create(bots, batch_size=500)
+
+
+def fill(count: int) -> None:
+    """Make `count` bots of every kind whose day ended some days ago."""
+    from bots import schedule
+    from bots.models import BotState
+    from trading.day import day_end, local_day
+
+    two_days_ago = datetime.now(UTC) - timedelta(days=2)
+    bots = _configs(count)
     states = []
     for number, bot in enumerate(bots):
-        status, reason, duty, _ = KINDS[number // len(owners) % len(KINDS)]
-        day = local_day(bot.owner.zone, now - timedelta(days=2))
+        status, reason, duty, _ = _kind(number)
+        day = local_day(bot.owner.zone, two_days_ago)
         states.append(
             BotState(
                 bot=bot,
