@@ -1,67 +1,31 @@
 """The API's documentation and the admin in a real browser, under the site's content policy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django_celery_beat.models import PeriodicTask
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import Page
 
 from bots import schedule
 from bots.models import BotConfig, User
-from tests.doors.client import signed_in
+from tests.browser import sign_in, watch
 from tests.doors.content import traded_bot
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-WATCH = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", event => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
-});
-"""
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _database_first(django_db_setup: None) -> None:
-    """The database is made before Playwright starts its event loop: Django refuses afterwards."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _until_the_last_flush() -> Iterator[None]:
-    """Clearing the tables comes after everything that belongs to one test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield
 
 
 @pytest.fixture
 def problems(page: Page) -> Callable[[], list[str]]:
     """What the browser refused or complained about so far on this page."""
-    page.add_init_script(WATCH)
-    errors: list[str] = []
-
-    def listen(message: ConsoleMessage) -> None:
-        if "Content Security Policy" in message.text:
-            errors.append(message.text)
-
-    page.on("console", listen)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    return lambda: [*errors, *page.evaluate("window.violations")]
-
-
-def sign_in(page: Page, user: User, live_server: Any) -> None:
-    cookie = signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value
-    name = settings.SESSION_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": cookie, "url": live_server.url}])
+    return watch(page)
 
 
 def test_the_api_can_be_tried_out_on_its_own_page(
     page: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
 ) -> None:
     bot = traded_bot(alice)
-    sign_in(page, alice, live_server)
+    sign_in(page, alice, live_server.url)
     hosts = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
     page.goto(f"{live_server.url}/api/v1/docs")
@@ -80,7 +44,7 @@ def test_the_admin_keeps_the_content_policy(
 ) -> None:
     operator = User.objects.create_superuser("olga")
     bot = traded_bot(alice)
-    sign_in(page, operator, live_server)
+    sign_in(page, operator, live_server.url)
     row = PeriodicTask.objects.get(name=schedule.row_name(bot.pk))
     for path in (
         "",

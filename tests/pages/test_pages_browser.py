@@ -1,56 +1,34 @@
 """The polling of the pages in a real browser: changes arrive and silence is said."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
 from bots.models import BotState, User
-from tests.doors.client import signed_in
+from tests.browser import sign_in, watch
 from tests.pages.builders import bot_of, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-WATCH = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", event => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
-});
-"""
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _database_first(django_db_setup: None) -> None:
-    """The database is made before Playwright starts its event loop: Django refuses afterwards."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _until_the_last_flush() -> Iterator[None]:
-    """Clearing the tables comes after everything that belongs to one test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        yield
+@pytest.fixture
+def problems(page: Page) -> Callable[[], list[str]]:
+    """What the browser refused or complained about so far on this page."""
+    return watch(page)
 
 
 @pytest.fixture
 def seen(page: Page, live_server: Any, alice: User) -> Page:
     """A browser in which alice is signed in, on nowhere yet."""
-    page.add_init_script(WATCH)
-    session = signed_in(alice).cookies[settings.SESSION_COOKIE_NAME].value
-    cookie: Any = {"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}
-    page.context.add_cookies([cookie])
+    sign_in(page, alice, live_server.url)
     return page
 
 
-def _no_violation(page: Page) -> None:
-    assert page.evaluate("window.violations") == []
-
-
 def test_a_change_arrives_without_reloading_and_sets_title_icon_and_cadence(
-    seen: Page, live_server: Any, alice: User
+    seen: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
 ) -> None:
     bot = bot_of(alice)
     state_of(bot, "pending", "start", "trade")
@@ -71,7 +49,7 @@ def test_a_change_arrives_without_reloading_and_sets_title_icon_and_cadence(
     assert "icon-error" in str(seen.locator("#icon").get_attribute("href"))
     expect(seen.locator("#panel")).to_have_attribute("hx-trigger", "every 60s, wake")
     assert seen.evaluate("window.mark") == "not reloaded"
-    _no_violation(seen)
+    assert problems() == []
 
 
 def test_three_failures_are_said_and_greyed_until_it_answers_again(
@@ -112,7 +90,7 @@ def test_a_hidden_tab_asks_nothing(seen: Page, live_server: Any, alice: User) ->
 
 
 def test_the_stop_dialog_asks_and_a_preset_fills_what_was_not_typed(
-    seen: Page, live_server: Any, alice: User
+    seen: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
 ) -> None:
     market()
     bot = bot_of(alice)
@@ -131,4 +109,4 @@ def test_the_stop_dialog_asks_and_a_preset_fills_what_was_not_typed(
     expect(seen.locator("#id_stop_loss_perc")).to_have_value("4")
     expect(seen.locator("#id_name")).to_have_value("typed")
     expect(seen.locator("#check")).to_contain_text("Worst day: −5.00 % = 50.00 USDT")
-    _no_violation(seen)
+    assert problems() == []
