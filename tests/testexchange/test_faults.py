@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.testexchange import ControlError, ExchangeControl, TestExchange
-from tests.testexchange.clients import NOON, Trader, calm, get
+from tests.testexchange.clients import NOON, Trader, get
 from tests.testexchange.errors import ApiError
 from tests.testexchange.exchange import Exchange
 from tests.testexchange.messages import Request
@@ -35,17 +35,6 @@ MINUTE = 60_000
 def server() -> Iterator[TestExchange]:
     with TestExchange(config={"clock": {"now_ms": NOON}}) as running:
         yield running
-
-
-@pytest.fixture
-def control(server: TestExchange) -> ExchangeControl:
-    calm(server.control)
-    return server.control
-
-
-@pytest.fixture
-def alice(server: TestExchange, control: ExchangeControl, request: pytest.FixtureRequest) -> Trader:
-    return Trader(server, f"alice-{request.node.name}")
 
 
 LOST: dict[str, tuple[dict[str, Any], type[ccxt.BaseError]]] = {

@@ -18,7 +18,7 @@ from tests.testexchange import (
     TestExchange,
     replay_config,
 )
-from tests.testexchange.clients import NOON, SYMBOL, Trader, calm, client_of, get
+from tests.testexchange.clients import NOON, SYMBOL, Trader, client_of, get
 
 MINUTE = 60_000
 
@@ -27,17 +27,6 @@ MINUTE = 60_000
 def server() -> Iterator[TestExchange]:
     with TestExchange(config=replay_config("BTCUSDT-1m-2023-03.csv.gz", now_ms=NOON)) as running:
         yield running
-
-
-@pytest.fixture
-def control(server: TestExchange) -> ExchangeControl:
-    calm(server.control)
-    return server.control
-
-
-@pytest.fixture
-def alice(server: TestExchange, control: ExchangeControl, request: pytest.FixtureRequest) -> Trader:
-    return Trader(server, f"alice-{request.node.name}")
 
 
 # Market data
