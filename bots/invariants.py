@@ -9,7 +9,7 @@ from functools import reduce
 from django.db.models import Count, Exists, F, OuterRef
 from django.utils import timezone
 
-from bots import ledger, lifecycle, schedule
+from bots import booking, lifecycle, schedule
 from bots.lifecycle import Duty, Mode
 from bots.models import (
     BotConfig,
@@ -89,7 +89,7 @@ def _caches_are_folds(_: datetime) -> Iterator[Violation]:
     for day in DayStats.objects.all():
         days.setdefault(day.bot_id, []).append(day)
     for state in BotState.objects.all():
-        position, pnl, trades = ledger.fold(state.pk)
+        position, pnl, trades = booking.fold(state.pk)
         if position != state.position:
             yield Violation(code="I7", bot_id=state.pk, text=f"{position} != {state.position}")
         today = state.counter_day

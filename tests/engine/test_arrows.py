@@ -11,7 +11,18 @@ import pytest
 
 from botsite.platform.bootstrap import ROOT
 
-ENGINE = {"control", "lease", "ledger", "settle", "reset", "sweep", "accounts", "reconcile", "tick"}
+ENGINE = {
+    "control",
+    "lease",
+    "ledger",
+    "booking",
+    "settle",
+    "reset",
+    "sweep",
+    "accounts",
+    "reconcile",
+    "tick",
+}
 #: Inside bots an import goes to the same floor or one further down, never up.
 FLOORS: list[set[str]] = [
     {"lifecycle", "schedule", "world"},
@@ -21,6 +32,7 @@ FLOORS: list[set[str]] = [
         "control",
         "lease",
         "ledger",
+        "booking",
         "settle",
         "reset",
         "sweep",
@@ -208,7 +220,7 @@ def test_nothing_writes_a_state_row_but_the_one_writer() -> None:
 
 
 def test_only_the_engine_changes_state_rows_at_all() -> None:
-    engine = {"change", "control", "lease", "ledger", "reset", "setup"}
+    engine = {"booking", "change", "control", "lease", "ledger", "reset", "setup"}
     writers = set()
     for path in sources("bots", "botsite"):
         for node in ast.walk(tree_of(path)):
