@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import tempfile
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,15 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
     # The workers inherit it otherwise, and pytest-django reads the settings before the lines above.
     del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the modules that take longest, so that no worker is left alone with one."""
+    seconds: Counter[str] = Counter()
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            seconds[item.location[0]] += mark.kwargs["seconds"]
+    items.sort(key=lambda item: -seconds[item.location[0]])
 
 
 def _start_surroundings() -> None:

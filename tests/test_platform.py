@@ -333,7 +333,7 @@ def _group_of(pid: int) -> list[str]:
     return commands
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 def test_one_command_runs_everything_and_one_signal_ends_it(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -1,7 +1,7 @@
 """Real candles, replayed tick by tick through the engine and the paper exchange."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,14 +11,27 @@ from django.utils import timezone
 
 from bots import control, invariants, reset, tick
 from bots.lease import Outcome
-from bots.models import BotConfig, BotState, DayStats, Decision, Fill, Order, PaperBalance, User
+from bots.models import (
+    BotConfig,
+    BotState,
+    DayStats,
+    Decision,
+    Fill,
+    Order,
+    PaperBalance,
+    StateEvent,
+    User,
+)
 from bots.world import World
 from tests.trading.candles import MINUTE, btcusdt_1m
 from tests.trading.feeds import RULES, SYMBOL, rows
 from tests.whole.replaying import WINDOW, said, start_in_the_past, talib_signals
 from trading import strategies
 from trading.exchanges.recorded import RecordedFeed, ReplayClock
+from trading.market import Candles
 from trading.market_data import MarketData
+from trading.strategies import Signal
+from trading.strategies.ema_rsi import EmaRsi
 
 #: When in each minute the bot looks: the price has left the open and not reached the close.
 OFFSET = 20_000
@@ -33,9 +46,9 @@ SETTINGS: dict[str, Any] = {
     "take_profit_perc": Decimal("0.9"),
     "trailing_stop_perc": Decimal("0.5"),
     "trailing_stop_active": True,
-    "max_daily_trades": 30,
-    "max_daily_loss_perc": Decimal(4),
 }
+LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
+DAY = 1440
 
 
 def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
@@ -66,8 +79,23 @@ def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
             paused_until = BotState.objects.get(pk=bot.pk).day_ends_at
 
 
-@pytest.mark.slow
-def test_thirty_thousand_real_candles_leave_nothing_that_does_not_add_up(alice: User) -> None:
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the shipped strategy told the ticks, as they asked."""
+    signals: list[str] = []
+    judge = EmaRsi.signal
+
+    def signal(self: EmaRsi, candles: Candles, values: Mapping[str, Any]) -> Signal:
+        found = judge(self, candles, values)
+        signals.append(found.action.value)
+        return found
+
+    monkeypatch.setattr(EmaRsi, "signal", signal)
+    return signals
+
+
+@pytest.mark.slow(seconds=200)
+def test_thirty_thousand_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
     closes = btcusdt_1m().close
     expected = talib_signals(closes)
     bot, gates = start_in_the_past(alice, SETTINGS), Counter[str]()
@@ -75,20 +103,47 @@ def test_thirty_thousand_real_candles_leave_nothing_that_does_not_add_up(alice: 
         gates[decision.gate] += 1
         assert decision.action != "failed", (index, decision.message)
         # The candle that is open does not count: the window ends with the one before.
-        assert expected[index - WINDOW] in said(decision, in_position), (index, decision.gate)
+        signal = expected[index - WINDOW]
+        assert heard == [signal], (index, decision.gate)
+        heard.clear()
+        assert signal in said(decision, in_position), (index, decision.gate)
+        if index % (5 * DAY) == 0:
+            assert invariants.check(now=_time_of(index)) == []
+    assert gates.total() == len(closes) - WINDOW == 30_040
     assert gates.keys() >= {"signal", "stop_loss", "take_profit", "trailing_stop", "no_signal"}
-    assert BotState.objects.get(pk=bot.pk).fence == gates.total()
-    assert sum(row.count for row in Decision.objects.filter(bot=bot)) == gates.total()
-    _assert_it_adds_up(bot)
+    _assert_it_adds_up(bot, ticks=gates.total())
 
 
-def _assert_it_adds_up(bot: BotConfig) -> None:
+@pytest.mark.slow(seconds=50)
+def test_a_week_of_candles_within_daily_limits(alice: User) -> None:
+    count = 7 * DAY
+    expected = talib_signals(btcusdt_1m().close[:count])
+    bot, ticks = start_in_the_past(alice, SETTINGS | LIMITS), 0
+    for index, in_position, decision in replay(bot, count):
+        ticks += 1
+        assert decision.action != "failed", (index, decision.message)
+        assert expected[index - WINDOW] in said(decision, in_position), (index, decision.gate)
+    paused = StateEvent.objects.filter(bot=bot, move="pause")
+    assert {event.new_reason for event in paused} == {"max_daily_trades", "max_daily_loss"}
+    assert ticks < count - WINDOW - DAY, "the limits kept the bot off for a good part of the week"
+    _assert_it_adds_up(bot, ticks=ticks)
+    assert max(day.trades for day in DayStats.objects.filter(bot=bot)) <= LIMITS["max_daily_trades"]
+
+
+def _time_of(index: int) -> datetime:
+    return datetime.fromtimestamp(btcusdt_1m().times[index] / 1000, UTC)
+
+
+def _assert_it_adds_up(bot: BotConfig, *, ticks: int) -> None:
     """Bring the bot to today, ask for every invariant, and sum the money up a second time."""
+    assert BotState.objects.get(pk=bot.pk).fence == ticks
+    assert sum(row.count for row in Decision.objects.filter(bot=bot)) == ticks
     control.stop(bot, by=None, via="command")
     reset.roll_over(timezone.now())
     assert invariants.check() == []
     days = DayStats.objects.filter(bot=bot, day__lt=timezone.now().date())
-    assert len(days) == 21
+    traded = Fill.objects.filter(bot=bot).values_list("trading_day", flat=True)
+    assert {day.day for day in days} >= set(traded)
     state, fills = BotState.objects.get(pk=bot.pk), Fill.objects.filter(bot=bot)
     spent = sum((f.quote + f.fee_quote for f in fills if f.side == "buy"), Decimal(0))
     earned = sum((f.quote - f.fee_quote for f in fills if f.side == "sell"), Decimal(0))
@@ -98,10 +153,9 @@ def _assert_it_adds_up(bot: BotConfig) -> None:
     assert usdt == Decimal(10_000) + earned - spent
     entries = Order.objects.filter(bot=bot, purpose="entry").count()
     assert sum(day.trades for day in days) == entries
-    assert max(day.trades for day in days) <= 30
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_the_engines_own_signals_are_talibs_on_every_window() -> None:
     closes = btcusdt_1m().close
     strategy = strategies.get("ema_rsi")
