@@ -60,7 +60,6 @@ class CcxtExchange:
         self._client = feed.clients.client(
             credentials.api_key, credentials.secret, credentials.passphrase
         )
-        self._client.raw.options["recvWindow"] = recv_window_ms
 
     def __repr__(self) -> str:
         return f"CcxtExchange({self.key})"
@@ -94,7 +93,7 @@ class CcxtExchange:
         try:
             # Of whatever age: the order is signed, and a load may take as long as that is valid.
             rules = self._feed.markets.known(request.symbol)
-            self._feed.markets.share_with(self._client.raw)
+            self._lend()
         except (Unreachable, Unusable) as error:
             raise before_sending(error) from None
         check_order(request, rules, request.price)
@@ -182,10 +181,16 @@ class CcxtExchange:
 
     def _sign(self) -> None:
         """Make the next signed call carry the exchange's time and the markets as they are now."""
+        self._lend()
         raw = self._client.raw
-        self._feed.markets.share_with(raw)
         if "timeDifference" in raw.options:
             raw.options["timeDifference"] = raw.milliseconds() - self._feed.now()
+
+    def _lend(self) -> None:
+        """Give the client, which others with the same key share, this account's settings."""
+        raw = self._client.raw
+        self._feed.markets.share_with(raw)
+        raw.options["recvWindow"] = self._recv_window_ms
 
 
 def _named(request: OrderRequest) -> dict[str, Any]:

@@ -17,7 +17,11 @@ from urllib3.exceptions import HTTPError
 
 from trading.exchange import Fault, Refused, Unreachable
 from trading.exchanges.errors import ACCOUNT_LIMIT, CODES, Call, Failure, Verdict, classify, scrub
+from trading.exchanges.kept import Kept, fingerprint
 from trading.exchanges.wire import Wire, causes
+
+#: Clients with a key that are kept, of about 260 kB each, and how long after they were used last.
+KEPT_CLIENTS, KEPT_SECONDS = 64, 300.0
 
 #: What ccxt lets through when an answer is not what it expects.
 SURPRISES = (
@@ -77,9 +81,19 @@ class Clients:
         self.errors = (ccxt.BaseError, *SURPRISES)
         self.codes = CODES_OF.get(exchange_id, {})
         self._silent_until: dict[str, float] = {}
+        self._kept: Kept[Client] = Kept(size=KEPT_CLIENTS, idle_s=KEPT_SECONDS, monotonic=monotonic)
 
     def client(self, api_key: str = "", secret: str = "", passphrase: str = "") -> "Client":
-        """Return a new client, public without a key. Refused(CLIENT) if ccxt cannot make it."""
+        """Return a client, public without a key. Refused(CLIENT) if ccxt cannot make it.
+
+        The same key, secret and passphrase get the same client again for KEPT_SECONDS.
+        """
+        key = (api_key, secret, passphrase)
+        if not api_key:
+            return self._new(*key)
+        return self._kept.get(fingerprint(*key), lambda: self._new(*key))
+
+    def _new(self, api_key: str, secret: str, passphrase: str) -> "Client":
         options = {"defaultType": self._market_type}
         extra = OPTIONS.get(self._id)
         config = {
