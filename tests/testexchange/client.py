@@ -89,18 +89,35 @@ class ExchangeControl:
         self.call("set_delisted", symbol=symbol, delisted=False)
 
     def set_fill_plan(
-        self, symbol: str, parts: Sequence[Mapping[str, Amount]], *, times: int = 1
+        self,
+        symbol: str,
+        parts: Sequence[Mapping[str, Amount]],
+        *,
+        times: int = 1,
+        rest: str = "held",
     ) -> None:
-        """How the next `times` orders that take are filled: see engine.py."""
+        """How the next `times` orders that take are filled: see engine.py.
+
+        What is left of a limit order waits for `fill_order` or `release_order` ("held"), or for the
+        price to move and reach it again ("price").
+        """
         plan = [{name: str(value) for name, value in part.items()} for part in parts]
-        self.call("set_fill_plan", symbol=symbol, parts=plan, times=times)
+        self.call("set_fill_plan", symbol=symbol, parts=plan, times=times, rest=rest)
 
     def fill_order(
-        self, client_id: str, quantity: Amount, price: Amount | None = None
+        self, client_id: str, quantity: Amount, price: Amount | None = None, *, late: bool = False
     ) -> dict[str, Any]:
-        """One more fill of an open order, as maker; the trade's body."""
+        """One more fill of an order, as maker; the trade's body.
+
+        `late`: the order is already cancelled or expired, and the fill is dated back to then.
+        """
         at = None if price is None else str(price)
-        return dict(self.call("fill_order", client_id=client_id, quantity=str(quantity), price=at))
+        given = {"client_id": client_id, "quantity": str(quantity), "price": at, "late": late}
+        return dict(self.call("fill_order", **given))
+
+    def release_order(self, client_id: str) -> None:
+        """The rest of a partly filled order follows the price again."""
+        self.call("release_order", client_id=client_id)
 
     def add_account(
         self,

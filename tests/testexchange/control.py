@@ -10,9 +10,10 @@ from typing import Any
 from tests.testexchange.app import App
 from tests.testexchange.errors import ApiError
 from tests.testexchange.fees import FeeSchedule
-from tests.testexchange.markets import Market
+from tests.testexchange.markets import FillPlan, Market
 from tests.testexchange.messages import Request, Response
 from tests.testexchange.money import ZERO, number
+from tests.testexchange.orders import Order
 
 PREFIX = "_control/"
 
@@ -86,29 +87,54 @@ class Control:
     def set_delisted(self, symbol: str, delisted: bool) -> None:
         self._market(symbol).delisted = delisted
 
-    def set_fill_plan(self, symbol: str, parts: list[Mapping[str, str]], times: int = 1) -> None:
+    def set_fill_plan(
+        self, symbol: str, parts: list[Mapping[str, str]], times: int = 1, rest: str = "held"
+    ) -> None:
         """See engine.py; no parts: the next orders get no fill at once."""
-        plan = [
+        if rest not in ("held", "price"):
+            raise ValueError("`rest` is 'held' or 'price'")
+        plan: FillPlan = [
             {"part": Decimal(entry["part"]), "slip": Decimal(entry.get("slip", "0"))}
             for entry in parts
         ]
         if sum(entry["part"] for entry in plan) > 1:
             raise ValueError("the parts of a fill plan are more than the whole")
+        if rest == "price":
+            plan.append({"part": ZERO, "slip": ZERO, "follows": True})
         self._market(symbol).fill_plans = [plan] * times
 
-    def fill_order(self, client_id: str, quantity: str, price: str | None = None) -> dict[str, Any]:
-        """One fill of an open order, as maker, at its own price unless another is given."""
-        engine = self._exchange.engine
-        order = next((o for o in engine.open.values() if o.client_id == client_id), None)
-        if order is None:
-            raise ValueError(f"no open order {client_id!r}")
+    def fill_order(
+        self, client_id: str, quantity: str, price: str | None = None, late: bool = False
+    ) -> dict[str, Any]:
+        """One fill, as maker, at the order's own price unless another is given.
+
+        Of an open order; `late`: of one that is already cancelled or expired, dated back to then.
+        """
+        order = self._order(client_id, late=late)
         size = Decimal(quantity)
         if not 0 < size <= order.remaining:
             raise ValueError(f"{size} is not within the remaining {order.remaining}")
         at = order.price if price is None else Decimal(price)
         if (at > order.price) if order.side == "BUY" else (at < order.price):
             raise ValueError(f"{at} is beyond the order's limit {order.price}")
-        return engine.fill(order, (at, size), self.now(), maker=True).body()
+        engine, now_ms = self._exchange.engine, order.updated_ms if late else self.now()
+        asset, cost = engine.cost_of(order, [(at, size)])
+        if late and cost > order.account.balance(asset).free:
+            raise ValueError(f"the account has less than {cost} {asset}")
+        return engine.fill(order, (at, size), now_ms, maker=True).body()
+
+    def release_order(self, client_id: str) -> None:
+        """A held rest follows the price again."""
+        self._order(client_id, late=False).held = False
+
+    def _order(self, client_id: str, *, late: bool) -> Order:
+        """The latest working order of a client id that is open, or (`late`) no longer is."""
+        orders = self._exchange.engine.orders.values()
+        named = [o for o in orders if o.client_id == client_id and not o.waits and o.price]
+        fitting = [o for o in named if o.is_open != late]
+        if not fitting:
+            raise ValueError(f"no {'ended' if late else 'open'} order {client_id!r} with a limit")
+        return fitting[-1]
 
     def set_fee(self, **changes: str) -> None:
         fee = self._exchange.fee

@@ -1,10 +1,11 @@
-"""Matching and booking: what an order does to trades and wallets.
+"""Booking: what an order does to trades and wallets.
 
 The market takes any quantity at its price, unless a fill plan says otherwise. A plan is a list of
 parts, `{"part": fraction of the order's quantity, "slip": fraction of the price}`: each becomes
 one trade, the price made worse for the taker by `slip` (never beyond a limit). When the parts make
 less than 1 the rest is not filled: it expires (MARKET, IOC) or rests and is left alone by the price
-(GTC) until `fill_order` or a cancel. A FOK order that a plan would fill in part expires unfilled.
+(GTC) until `fill_order`, `release_order` or a cancel; a part with "follows" lets the rest follow
+the price again once it has moved. A FOK order that a plan would fill in part expires unfilled.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from tests.testexchange.accounts import Account
-from tests.testexchange.markets import Market
+from tests.testexchange.markets import Fill
 from tests.testexchange.money import ZERO, down, up
 from tests.testexchange.orders import Order, Trade
-
-Fill = tuple[Decimal, Decimal]  # price, quantity
 
 
 class Engine:
@@ -55,25 +54,13 @@ class Engine:
         """Whether an order of this client id is still open; a finished one may be repeated."""
         return any(o.client_id == client_id and o.account is account for o in self.open.values())
 
-    def planned(self, market: Market, side: str, quantity: Decimal, touch: Decimal) -> list[Fill]:
-        """The fills of an order that takes `quantity` at `touch`, by the next fill plan if any."""
-        if not market.fill_plans:
-            return [(touch, quantity)]
-        fills: list[Fill] = []
-        left, share = quantity, ZERO
-        for part in market.fill_plans[0]:
-            share += part["part"]
-            size = left if share >= 1 else min(left, market.lots(quantity * part["part"]))
-            fills.append((market.slipped(side, touch, part["slip"]), size))
-            left -= size
-        return [fill for fill in fills if fill[1]]
-
     def lock_for(self, order: Order, quantity: Decimal) -> tuple[str, Decimal]:
         """Asset and amount that a resting limit order over `quantity` keeps locked."""
         spec = order.market.spec
         if order.side == "SELL":
             return spec.base, quantity
-        return spec.quote, up(quantity * order.price * (1 + order.fee.quote_rate()))
+        price = order.price or order.stop_price
+        return spec.quote, up(quantity * price * (1 + order.fee.quote_rate()))
 
     def cost_of(self, order: Order, fills: Iterable[Fill]) -> tuple[str, Decimal]:
         """Asset and amount that the fills take from the account."""
@@ -113,10 +100,11 @@ class Engine:
         cost = down(price * quantity)
         out, in_ = (spec.quote, spec.base) if order.side == "BUY" else (spec.base, spec.quote)
         paid, got = (cost, quantity) if order.side == "BUY" else (quantity, cost)
+        expired = self._expire_others(order, now_ms)
         order.executed += quantity
         order.quote_executed += cost
         order.updated_ms = account.last_change_ms = now_ms
-        if order.locked:
+        if order.locked or expired:
             self.lock(order)
         self._move(account, out, -paid)
         self._move(account, in_, got)
@@ -135,11 +123,27 @@ class Engine:
         )
         self.trades.append(trade)
         self._trades_of[account.name].append(trade)
+        if not order.is_open:  # the fill of a cancelled order that is reported late
+            return trade
         if order.remaining:
             order.status = "PARTIALLY_FILLED"
         else:
             self.close(order, "FILLED", now_ms)
         return trade
+
+    def _expire_others(self, order: Order, now_ms: int) -> bool:
+        """Ends the other leg of an OCO; whether there was one."""
+        others = [] if order.order_list is None else order.order_list.orders
+        ended = [other for other in others if other is not order and other.is_open]
+        for other in ended:
+            self.close(other, "EXPIRED", now_ms)
+        return bool(ended)
+
+    def bring_to_market(self, order: Order, now_ms: int) -> None:
+        """A conditional order is triggered: from now on it stands alone and locks what it needs."""
+        order.working_ms = order.updated_ms = order.watched_ms = now_ms
+        if self._expire_others(order, now_ms):
+            self.lock(order)
 
     def _move(self, account: Account, asset: str, amount: Decimal) -> None:
         account.balance(asset).free += amount
@@ -157,30 +161,3 @@ class Engine:
             return spec.quote, down(cost * fee.rate(maker=maker))
         received = spec.base if order.side == "BUY" else spec.quote
         return received, down(got * fee.rate(maker=maker))
-
-    def settle(self, now_ms: int) -> None:
-        """Fills resting orders whose limit the price has reached, at the ms at which it did."""
-        due: list[tuple[int, int]] = []
-        for order in self.open.values():
-            since, order.watched_ms = order.watched_ms, now_ms
-            if order.held or order.market.status != "TRADING":
-                continue
-            reached = self._reached(order, since, now_ms)
-            if reached is not None:
-                due.append((reached, order.order_id))
-        for reached, order_id in sorted(due):
-            order = self.orders[order_id]
-            self.fill(order, (order.price, order.remaining), reached, maker=True)
-
-    def _reached(self, order: Order, since_ms: int, now_ms: int) -> int | None:
-        """The first ms after `since_ms` at which the price reached the limit."""
-        market = order.market
-
-        def within(touch: Decimal) -> bool:
-            return touch <= order.price if order.side == "BUY" else touch >= order.price
-
-        if market.explicit_price is not None:
-            return now_ms if within(market.touch(order.side, market.explicit_price)) else None
-        return market.chart.first_crossing(
-            since_ms, now_ms, lambda price: within(market.touch_of_units(order.side, price))
-        )

@@ -34,6 +34,7 @@ TEXTS = {
     -2010: "Account has insufficient balance for requested action.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
+    -2018: "Order list does not exist.",
     -2014: "API-key format invalid.",
     -2015: "Invalid API-key, IP, or permissions for action.",
 }

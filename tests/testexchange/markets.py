@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -13,7 +13,19 @@ from tests.testexchange.money import number
 from tests.testexchange.series import UNIT, FileSeries, GeneratedSeries, units
 from tests.testexchange.settings import market_data_file
 
-ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
+ORDER_TYPES = (
+    "LIMIT",
+    "LIMIT_MAKER",
+    "MARKET",
+    "STOP_LOSS",
+    "STOP_LOSS_LIMIT",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_LIMIT",
+)
+
+
+FillPlan = list[dict[str, Any]]
+Fill = tuple[Decimal, Decimal]  # price, quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +119,7 @@ class Market:
     delisted: bool = False
     explicit_price: Decimal | None = None
     spread: Decimal = Decimal(0)
-    fill_plans: list[list[dict[str, Decimal]]] = field(default_factory=list)
+    fill_plans: list[FillPlan] = field(default_factory=list)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], *, seed: int, spread: Decimal) -> Market:
@@ -125,10 +137,15 @@ class Market:
         )
         return cls(spec=spec, chart=Chart(series, tick=units(spec.tick_size)), spread=spread)
 
+    def fixed_price(self) -> Decimal | None:
+        """The explicit price in force."""
+        return self.explicit_price
+
     def price(self, now_ms: int) -> Decimal:
         """The price at `now_ms`, in ticks (halves go down)."""
-        if self.explicit_price is not None:
-            return self.explicit_price
+        fixed = self.fixed_price()
+        if fixed is not None:
+            return fixed
         return self._ticks(Decimal(self.chart.price(now_ms)) / UNIT, ROUND_FLOOR)
 
     def ask(self, price: Decimal) -> Decimal:
@@ -142,18 +159,48 @@ class Market:
     def touch(self, side: str, price: Decimal) -> Decimal:
         return self.ask(price) if side == "BUY" else self.bid(price)
 
-    def touch_of_units(self, side: str, price: int) -> Decimal:
-        """`touch` of a chart price in 1e-8."""
-        return self.touch(side, self._ticks(Decimal(price) / UNIT, ROUND_FLOOR))
+    def of_units(self, price: int) -> Decimal:
+        """A chart price in 1e-8 as a price of this market."""
+        return self._ticks(Decimal(price) / UNIT, ROUND_FLOOR)
+
+    def first(self, after_ms: int, until_ms: int, met: Callable[[Decimal], bool]) -> int | None:
+        """The first ms in (after_ms, until_ms] at which the price meets a threshold test.
+
+        An explicit price is looked at once, now.
+        """
+        fixed = self.fixed_price()
+        if fixed is not None:
+            return until_ms if met(fixed) else None
+        return self.chart.first_crossing(after_ms, until_ms, lambda p: met(self.of_units(p)))
 
     def explicit_units(self) -> int | None:
-        return None if self.explicit_price is None else units(self.explicit_price)
+        fixed = self.fixed_price()
+        return None if fixed is None else units(fixed)
 
     def slipped(self, side: str, touch: Decimal, slip: Decimal) -> Decimal:
         """`touch` made worse for the taker by the fraction `slip`, in whole ticks."""
         if side == "BUY":
             return self._ticks(touch * (1 + slip), ROUND_CEILING)
         return max(self.spec.tick_size, self._ticks(touch * (1 - slip), ROUND_FLOOR))
+
+    def planned(self, side: str, quantity: Decimal, touch: Decimal) -> list[Fill]:
+        """The fills of an order that takes `quantity` at `touch`, by the next fill plan if any."""
+        if not self.fill_plans:
+            return [(touch, quantity)]
+        fills: list[Fill] = []
+        left, share = quantity, Decimal(0)
+        for part in self.fill_plans[0]:
+            share += part["part"]
+            size = left if share >= 1 else min(left, self.lots(quantity * part["part"]))
+            fills.append((self.slipped(side, touch, part["slip"]), size))
+            left -= size
+        return [fill for fill in fills if fill[1]]
+
+    def use_plan(self) -> bool:
+        """Drops the plan that an order has just used; whether its rest follows the price."""
+        used = self.fill_plans[:1]
+        del self.fill_plans[:1]
+        return any(part.get("follows") for plan in used for part in plan)
 
     def lots(self, quantity: Decimal) -> Decimal:
         """`quantity` rounded down to whole lots."""

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.testexchange.accounts import Account
 from tests.testexchange.fees import FeeSchedule
 from tests.testexchange.markets import Market
 from tests.testexchange.money import ZERO, number
 
+if TYPE_CHECKING:
+    from tests.testexchange.lists import OrderList
+
 OPEN = ("NEW", "PARTIALLY_FILLED")
+CONDITIONAL = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+UNPRICED = ("MARKET", "STOP_LOSS", "TAKE_PROFIT")
+
+
+def triggers(kind: str, side: str, stop_price: Decimal, price: Decimal) -> bool:
+    """Whether `price` releases a conditional order: a stop runs after the market, a target
+    waits for it."""
+    rising = kind.startswith("STOP") == (side == "BUY")
+    return price >= stop_price if rising else price <= stop_price
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +46,7 @@ class Trade:
             "symbol": self.order.market.spec.symbol,
             "id": self.trade_id,
             "orderId": self.order.order_id,
-            "orderListId": -1,
+            "orderListId": self.order.list_id,
             "price": number(self.price),
             "qty": number(self.quantity),
             "quoteQty": number(self.quote_quantity),
@@ -61,8 +73,9 @@ class Trade:
 class Order:
     """An order and its progress.
 
-    A `held` one rests but is not matched by the price; `watched_ms` is the time up to which the
-    price has been compared with the limit.
+    A `held` one rests but is not matched by the price; one `parked_at` a price rests until the
+    price has left it; `watched_ms` is the time up to which the price has been compared with the
+    limit. A conditional one waits for `stop_price`; `working_ms` is when it came to the market.
     """
 
     order_id: int
@@ -85,10 +98,28 @@ class Order:
     quote_executed: Decimal = ZERO
     locked: Decimal = ZERO
     held: bool = False
+    parked_at: Decimal | None = None
+    stop_price: Decimal = ZERO
+    working_ms: int | None = None
+    order_list: OrderList | None = None
 
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is conditional and not triggered yet."""
+        return self.type in CONDITIONAL and self.working_ms is None
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether it takes any price once it is at the market."""
+        return self.type in UNPRICED
+
+    @property
+    def list_id(self) -> int:
+        return -1 if self.order_list is None else self.order_list.list_id
 
     @property
     def remaining(self) -> Decimal:
@@ -99,7 +130,7 @@ class Order:
         return {
             "symbol": self.market.spec.symbol,
             "orderId": self.order_id,
-            "orderListId": -1,
+            "orderListId": self.list_id,
             "clientOrderId": self.client_id,
             "price": number(self.price),
             "origQty": number(self.quantity),
@@ -116,17 +147,26 @@ class Order:
     def body(self) -> dict[str, Any]:
         """The answer to a query, and an element of `openOrders` and `allOrders`."""
         return self.core() | {
-            "stopPrice": number(ZERO),
+            "stopPrice": number(self.stop_price),
             "icebergQty": number(ZERO),
             "time": self.created_ms,
             "updateTime": self.updated_ms,
-            "isWorking": True,
-            "workingTime": self.created_ms,
+            "isWorking": not self.waits,
+            "workingTime": self._working_time(),
         }
+
+    def _working_time(self) -> int:
+        if self.waits:
+            return -1
+        return self.created_ms if self.working_ms is None else self.working_ms
+
+    def _stop(self) -> dict[str, Any]:
+        return {"stopPrice": number(self.stop_price)} if self.stop_price else {}
 
     def result(self, trades: list[Trade] | None) -> dict[str, Any]:
         """The answer to a new order: RESULT, or FULL when the trades are given."""
-        shown = self.core() | {"transactTime": self.created_ms, "workingTime": self.created_ms}
+        times = {"transactTime": self.created_ms, "workingTime": self._working_time()}
+        shown = self.core() | times | self._stop()
         return shown if trades is None else shown | {"fills": [trade.fill() for trade in trades]}
 
     def acknowledgement(self) -> dict[str, Any]:
@@ -137,8 +177,12 @@ class Order:
 
     def cancellation(self, cancel_id: str, now_ms: int) -> dict[str, Any]:
         """The answer to a cancel, which has an id of its own."""
-        return self.core() | {
-            "origClientOrderId": self.client_id,
-            "clientOrderId": cancel_id,
-            "transactTime": now_ms,
-        }
+        return (
+            self.core()
+            | self._stop()
+            | {
+                "origClientOrderId": self.client_id,
+                "clientOrderId": cancel_id,
+                "transactTime": now_ms,
+            }
+        )

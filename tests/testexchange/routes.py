@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.testexchange import spot_public, spot_signed
+from tests.testexchange import spot_lists, spot_public, spot_signed
 from tests.testexchange.exchange import Exchange
 from tests.testexchange.messages import Request, Response
 
@@ -50,6 +50,14 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("GET", "api/v3/allOrders"): Route(handler=spot_signed.all_orders, weight=20, signed=True),
     ("GET", "api/v3/myTrades"): Route(handler=spot_signed.my_trades, weight=20, signed=True),
+    ("POST", "api/v3/orderList/oco"): Route(handler=spot_lists.new_oco, signed=True, trades=True),
+    ("GET", "api/v3/orderList"): Route(handler=spot_lists.query_list, weight=4, signed=True),
+    ("DELETE", "api/v3/orderList"): Route(handler=spot_lists.cancel_list, signed=True, trades=True),
+    ("GET", "api/v3/openOrderList"): Route(handler=spot_lists.open_lists, weight=6, signed=True),
+    ("GET", "api/v3/allOrderList"): Route(handler=spot_lists.all_lists, weight=20, signed=True),
+    ("DELETE", "api/v3/openOrders"): Route(
+        handler=spot_lists.cancel_open_orders, signed=True, trades=True
+    ),
     ("GET", "sapi/v1/account/apiRestrictions"): Route(
         handler=spot_signed.api_restrictions, signed=True
     ),

@@ -66,6 +66,7 @@ def api_restrictions(exchange: Exchange, request: Request) -> Response:
 
 def new_order(exchange: Exchange, request: Request) -> Response:
     order, trades = exchange.place(request, request.signer)
+    # Binance's default for conditional orders and for post-only ones.
     default = "FULL" if order.type in ("MARKET", "LIMIT") else "ACK"
     kind = request.text("newOrderRespType", default)
     if kind == "ACK":
