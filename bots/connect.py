@@ -5,6 +5,7 @@ from time import monotonic
 
 from django.conf import settings
 
+from bots import failpoints
 from bots.lifecycle import Mode, PositionType
 from bots.models import Account, ApiKey, BotConfig
 from bots.models.bot import SIMULATED
@@ -90,6 +91,7 @@ def account_exchange(account: Account) -> CcxtExchange:
 
 
 def _ccxt_feed(exchange: str, mode: str) -> CcxtFeed:
+    failpoints.check_loopback(settings.EXCHANGE_API_BASE.get(exchange))
     return shared_feed(
         exchange,
         mode="testnet" if mode == Mode.TESTNET else "live",

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from bots import schedule
+from bots import failpoints, holders, schedule
 from bots.change import record
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models import Account, BotConfig, BotState, Command, Decision, Order, Outpaced
@@ -111,6 +111,7 @@ def claim(bot_id: int, world: World, *, only_if_due: bool = False) -> Held | Non
         won = BotState.objects.filter(free, pk=bot_id, version=state.version).update(
             fence=state.fence + 1,
             lease_until=Now() + timedelta(seconds=settings.LEASE_SECONDS),
+            lease_holder=holders.me(),
             tick_started_at=now,
             last_run_at=now,
             ticked_epoch=state.run_epoch,
@@ -163,6 +164,7 @@ def release(held: Held, outcome: Outcome) -> Outcome | None:
 
     Returns the outcome, or None when the lease was lost.
     """
+    failpoints.reach("release.before", held.bot.pk)
     try:
         try:
             # Nearly always nobody touched the row since this tick last saw it.

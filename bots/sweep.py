@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from bots import reset, schedule
+from bots import holders, reset, schedule
 from bots.lifecycle import Duty, Mode
 from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market
 from bots.models.bot import SIMULATED
@@ -24,7 +24,7 @@ def sweep() -> dict[str, int]:
     now = timezone.now()
     rolled = reset.roll_over(now)
     repaired = sum(repair_schedule())
-    late = late_bots()
+    late = sorted({*holders.free_dead(), *late_bots()})
     for bot_id in late:
         schedule.send(schedule.RUN_BOT, bot_id)
     checks = _queue_key_checks()

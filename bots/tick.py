@@ -11,7 +11,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.utils import timezone
 
-from bots import lease, ledger, outcome, reset, settle
+from bots import failpoints, lease, ledger, outcome, reset, settle
 from bots.connect import exchange_of
 from bots.control import expire_commands
 from bots.lease import Held, LeaseLost, Outcome
@@ -35,6 +35,7 @@ def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -
     if held is None:
         return None
     try:
+        failpoints.reach("tick.claimed", bot_id)
         found = _work(held)
     except LeaseLost:
         log.warning("bot %s: another tick took over", bot_id)
@@ -197,9 +198,12 @@ def _order(
     if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
         return outcome.of_reason(held, Reason.NETWORK, "too late in the tick to send an order")
     signed_at = exchange.now()
+    failpoints.reach("intent.before", held.bot.pk)
     order = ledger.write_intent(held, decision, rules, signed_at=signed_at, command=command)
+    failpoints.reach("intent.after", held.bot.pk)
     try:
         report = exchange.place(order.request)
+        failpoints.reach("answer.before", held.bot.pk)
     except Unreachable as error:
         if not error.sent:
             ledger.close(held, order, OrderStatus.ABANDONED, error.text)
@@ -210,6 +214,7 @@ def _order(
         ledger.close(held, order, OrderStatus.REJECTED, error.text)
         return outcome.failed(held, error, order=order)
     ledger.apply(held, order, report, rules, exchange)
+    failpoints.reach("answer.after", held.bot.pk)
     return outcome.of_order(held, decision, order)
 
 

@@ -214,6 +214,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "bots.views.refused.csrf_failure"
 SESSION_COOKIE_AGE = env.int("SESSION_DAYS", default=14) * 86_400
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 1024
 if HTTPS:
@@ -287,8 +288,8 @@ MIN_CHECK_INTERVAL_SECONDS = env.int("MIN_CHECK_INTERVAL_SECONDS", default=5)
 MARKETS_TTL_SECONDS = env.float("MARKETS_TTL_SECONDS", default=3600)
 PRICE_TTL_SECONDS = env.float("PRICE_TTL_SECONDS", default=1)
 KEY_CHECK_HOURS = env.float("KEY_CHECK_HOURS", default=24)
-# Places where a test kills or delays a tick; they act against loopback exchanges only.
-FAILPOINTS = env.list("FAILPOINTS", default=[])
+# A folder through which tests kill or hold a tick (bots.failpoints); loopback exchanges only.
+FAILPOINTS = env.str("FAILPOINTS", default="")
 MARKET_SEED = env.int("MARKET_SEED", default=1)
 PAPER_FEE_PERC = Decimal(env.str("PAPER_FEE_PERC", default="0.1"))
 PAPER_SLIPPAGE_PERC = Decimal(env.str("PAPER_SLIPPAGE_PERC", default="0.05"))

@@ -38,57 +38,86 @@ def _legal_rows() -> Q:
 class BotState(models.Model):
     """Where one bot stands. Position, PnL and counters are caches of folds over fills."""
 
-    bot = models.OneToOneField(BotConfig, models.PROTECT, primary_key=True, related_name="state")
-    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
-    reason = models.CharField(max_length=32, choices=Reason.choices, default=Reason.START)
-    duty = models.CharField(max_length=5, choices=Duty.choices, default=Duty.TRADE)
-    wind_down = models.CharField(max_length=10, choices=WindDown.choices, default=WindDown.LEAVE)
+    bot = models.OneToOneField(
+        BotConfig, models.PROTECT, verbose_name=_("bot"), primary_key=True, related_name="state"
+    )
+    status = models.CharField(
+        _("status"), max_length=8, choices=Status.choices, default=Status.PENDING
+    )
+    reason = models.CharField(
+        _("reason"), max_length=32, choices=Reason.choices, default=Reason.START
+    )
+    duty = models.CharField(_("duty"), max_length=5, choices=Duty.choices, default=Duty.TRADE)
+    wind_down = models.CharField(
+        _("wind down"), max_length=10, choices=WindDown.choices, default=WindDown.LEAVE
+    )
 
-    in_position = models.BooleanField(default=False)
-    entry_price = MoneyField(null=True)
-    current_position_size = MoneyField(default=0, help_text="base units, dust included")
-    position_cost = MoneyField(default=0, help_text="what those units cost, in quote currency")
-    entry_amount = MoneyField(default=0)
-    entry_quote = MoneyField(default=0)
-    stop_loss_price = MoneyField(null=True)
-    take_profit_price = MoneyField(null=True)
-    trailing_stop_price = MoneyField(null=True)
-    max_price_since_entry = MoneyField(null=True)
-    position_opened_at = models.DateTimeField(null=True)
-    has_unsettled_orders = models.BooleanField(default=False)
+    in_position = models.BooleanField(_("in position"), default=False)
+    entry_price = MoneyField(_("entry price"), null=True)
+    current_position_size = MoneyField(
+        _("position size"), default=0, help_text=_("base units, dust included")
+    )
+    position_cost = MoneyField(
+        _("position cost"), default=0, help_text=_("what those units cost, in quote currency")
+    )
+    entry_amount = MoneyField(_("entry amount"), default=0)
+    entry_quote = MoneyField(_("entry value"), default=0)
+    stop_loss_price = MoneyField(_("stop loss price"), null=True)
+    take_profit_price = MoneyField(_("take profit price"), null=True)
+    trailing_stop_price = MoneyField(_("trailing stop price"), null=True)
+    max_price_since_entry = MoneyField(_("highest price since the entry"), null=True)
+    position_opened_at = models.DateTimeField(_("position opened at"), null=True)
+    has_unsettled_orders = models.BooleanField(_("unsettled orders"), default=False)
 
-    daily_pnl = MoneyField(default=0)
-    daily_trades_count = models.PositiveIntegerField(default=0)
-    counter_day = models.DateField()
-    day_ends_at = models.DateTimeField()
+    daily_pnl = MoneyField(_("PnL today"), default=0)
+    daily_trades_count = models.PositiveIntegerField(_("trades today"), default=0)
+    counter_day = models.DateField(_("trading day"))
+    day_ends_at = models.DateTimeField(_("day ends at"))
     #: Set while an operator's forced reset is ahead of the calendar.
-    day_forced_at = models.DateTimeField(null=True)
+    day_forced_at = models.DateTimeField(_("day forced at"), null=True)
 
-    last_price = MoneyField(null=True)
-    last_price_at = models.DateTimeField(null=True)
-    last_run_at = models.DateTimeField(null=True)
-    last_ok_at = models.DateTimeField(null=True, help_text="last good tick of this start")
-    retry_at = models.DateTimeField(null=True, help_text="the exchange asked us to wait")
-    failures = models.PositiveIntegerField(default=0, help_text="bad ticks in a row")
-    last_error_message = models.TextField(blank=True)
-    last_error_at = models.DateTimeField(null=True)
-    last_updated_at = models.DateTimeField(auto_now=True)
-    version = models.PositiveBigIntegerField(default=1)
+    last_price = MoneyField(_("last price"), null=True)
+    last_price_at = models.DateTimeField(_("last price at"), null=True)
+    last_run_at = models.DateTimeField(_("last run"), null=True)
+    last_ok_at = models.DateTimeField(
+        _("last good tick"), null=True, help_text=_("last good tick of this start")
+    )
+    retry_at = models.DateTimeField(
+        _("tries again at"), null=True, help_text=_("the exchange asked us to wait")
+    )
+    failures = models.PositiveIntegerField(
+        _("failures"), default=0, help_text=_("bad ticks in a row")
+    )
+    last_error_message = models.TextField(_("last error"), blank=True)
+    last_error_at = models.DateTimeField(_("last error at"), null=True)
+    last_updated_at = models.DateTimeField(_("last changed at"), auto_now=True)
+    version = models.PositiveBigIntegerField(_("version"), default=1)
 
-    fence = models.PositiveBigIntegerField(default=0, help_text="one more with each tick")
-    lease_until = models.DateTimeField(null=True)
-    tick_started_at = models.DateTimeField(null=True, help_text="null between ticks")
+    fence = models.PositiveBigIntegerField(
+        _("tick number"), default=0, help_text=_("one more with each tick")
+    )
+    lease_until = models.DateTimeField(_("lease until"), null=True)
+    lease_holder = models.CharField(
+        _("lease holder"), max_length=80, blank=True, help_text=_("the process of the newest tick")
+    )
+    tick_started_at = models.DateTimeField(
+        _("tick started at"), null=True, help_text=_("null between ticks")
+    )
     run_epoch = models.PositiveBigIntegerField(
-        default=0, help_text="one more with each start, stop and edit"
+        _("run epoch"), default=0, help_text=_("one more with each start, stop and edit")
     )
     ticked_epoch = models.PositiveBigIntegerField(
-        default=0, help_text="the run_epoch that the newest tick saw"
+        _("ticked epoch"), default=0, help_text=_("the run_epoch that the newest tick saw")
     )
-    decision_id = models.PositiveBigIntegerField(null=True, help_text="the newest decision row")
+    decision_id = models.PositiveBigIntegerField(
+        _("newest decision"), null=True, help_text=_("the newest decision row")
+    )
 
     objects = StateQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("bot state")
+        verbose_name_plural = _("bot states")
         constraints = [
             models.CheckConstraint(name="state_row_is_legal", condition=_legal_rows()),
             models.CheckConstraint(
@@ -170,19 +199,28 @@ class BotState(models.Model):
 class StateEvent(models.Model):
     """One change of a bot's state: who, what, from, to, why. Never edited."""
 
-    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="events")
-    at = models.DateTimeField(default=timezone.now)
-    move = models.CharField(max_length=12, choices=Move.choices)
-    old_status = models.CharField(max_length=8, blank=True)
-    old_reason = models.CharField(max_length=32, blank=True)
-    new_status = models.CharField(max_length=8, choices=Status.choices)
-    new_reason = models.CharField(max_length=32, choices=Reason.choices)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    via = models.CharField(max_length=12, help_text="page, api, admin, command, tick, reset")
-    why = models.TextField(blank=True)
+    bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="events")
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    move = models.CharField(_("move"), max_length=12, choices=Move.choices)
+    old_status = models.CharField(_("old status"), max_length=8, blank=True)
+    old_reason = models.CharField(_("old reason"), max_length=32, blank=True)
+    new_status = models.CharField(_("new status"), max_length=8, choices=Status.choices)
+    new_reason = models.CharField(_("new reason"), max_length=32, choices=Reason.choices)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        verbose_name=_("by whom"),
+        null=True,
+        related_name="+",
+    )
+    via = models.CharField(
+        _("by which door"), max_length=12, help_text=_("page, api, admin, command, tick, reset")
+    )
+    why = models.TextField(_("details"), blank=True)
 
     class Meta:
         verbose_name = _("state event")
+        verbose_name_plural = _("state events")
         indexes = [models.Index(fields=["bot", "-id"], name="event_newest")]
 
     def __str__(self) -> str:

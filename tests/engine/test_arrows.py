@@ -13,6 +13,7 @@ from botsite.platform.bootstrap import ROOT
 
 ENGINE = {
     "control",
+    "holders",
     "lease",
     "ledger",
     "booking",
@@ -25,11 +26,12 @@ ENGINE = {
 }
 #: Inside bots an import goes to the same floor or one further down, never up.
 FLOORS: list[set[str]] = [
-    {"lifecycle", "schedule", "world"},
+    {"lifecycle", "schedule", "world", "failpoints"},
     {"models", "guards", "housekeeping"},
     {"change", "setup", "messages", "connect", "paper_book", "rotation", "checks", "passwords"},
     {
         "control",
+        "holders",
         "lease",
         "ledger",
         "booking",
@@ -220,7 +222,7 @@ def test_nothing_writes_a_state_row_but_the_one_writer() -> None:
 
 
 def test_only_the_engine_changes_state_rows_at_all() -> None:
-    engine = {"booking", "change", "control", "lease", "ledger", "reset", "setup"}
+    engine = {"booking", "change", "control", "holders", "lease", "ledger", "reset", "setup"}
     writers = set()
     for path in sources("bots", "botsite"):
         for node in ast.walk(tree_of(path)):
