@@ -48,18 +48,22 @@ def number(value: Decimal, places: int | None = None, rounding: str = ROUND_HALF
     return formats.number_format(rounded, places, use_l10n=True, force_grouping=True)
 
 
+def read(value: object) -> Decimal | None:
+    """Return a number, or a text that is one, as a Decimal; None where it is anything else."""
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+        return None
+    try:
+        parsed = Decimal(value)
+    except ArithmeticError:
+        return None
+    return parsed if parsed.is_finite() else None
+
+
 @register.filter
 def plain_number(value: object) -> object:
     """Write a number, or a text that is one; anything else stays as it is."""
-    if isinstance(value, Decimal | int) and not isinstance(value, bool):
-        return number(Decimal(value))
-    if isinstance(value, str):
-        try:
-            parsed = Decimal(value)
-        except ArithmeticError:
-            return value
-        return number(parsed) if parsed.is_finite() else value
-    return value
+    parsed = read(value)
+    return value if parsed is None else number(parsed)
 
 
 @register.filter

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from bots import schedule
 from bots.lifecycle import Mode, Move
 from bots.messages import explain
-from bots.models import Balance, BotConfig, Command, Decision, PaperBalance, StateEvent
+from bots.models import BotConfig, Command, Decision, PaperBalance, StateEvent
 from bots.templatetags.show import number
 from bots.views import words
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
@@ -44,10 +44,14 @@ def _shown(bot: BotConfig, *, with_market: bool) -> Shown:
     )
 
 
-def _decisions(bot: BotConfig, rows: Any) -> list[dict[str, Any]]:
+def _decisions(shown: Shown, rows: Any) -> list[dict[str, Any]]:
     """Pair each decision row with its words."""
     return [
-        {"row": row, "why": words.why(row, bot.strategy), "numbers": list(words.numbers(row))}
+        {
+            "row": row,
+            "why": words.why(row, shown.bot.strategy),
+            "numbers": list(words.numbers(row, shown.market)),
+        }
         for row in rows
     ]
 
@@ -69,7 +73,7 @@ def _balance(bot: BotConfig, shown: Shown) -> dict[str, Any]:
         rows = PaperBalance.objects.filter(account=bot.account_id, currency__in=wanted)
         units = dict(rows.values_list("currency", "units"))
         return {"rows": [(c, number(units[c])) for c in wanted if c in units], "is_paper": True}
-    row = Balance.objects.filter(account=bot.account_id).first()
+    row = shown.balance
     if row is None:
         return {}
     rows_of = [(c, row.spot[c]) for c in wanted if c in row.spot]
@@ -97,7 +101,7 @@ def panel_context(bot: BotConfig) -> dict[str, Any]:
         "shown": shown,
         "state": state,
         "now": shown.now,
-        "decisions": _decisions(bot, newest),
+        "decisions": _decisions(shown, newest),
         "balance": _balance(bot, shown),
         "start_balance": settings.PAPER_START_BALANCE,
         "last_error": None if has_error or state is None else _last_error(bot),
@@ -136,7 +140,7 @@ def _tab(request: Request, pk: int, tab: str, rows: QuerySet[Any], **more: Any) 
     shown = Shown(bot=bot, now=timezone.now(), market=market_of(bot))
     context = {"bot": bot, "tab": tab, "page": page, "shown": shown, **more}
     if tab == "decisions":
-        context["decisions"] = _decisions(bot, page)
+        context["decisions"] = _decisions(shown, page)
     return render(request, f"bots/tab_{tab}.html", context)
 
 

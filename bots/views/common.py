@@ -35,9 +35,9 @@ def tell_busy(request: Request, error: Exception, text: str = "") -> None:
 
 
 def find(user: User, pk: int) -> BotConfig | None:
-    """Return this user's bot with its state and account (one query), or None."""
+    """Return this user's bot with its state, account and balance (one query), or None."""
     bots: QuerySet[BotConfig] = user.bots.alive()
-    return bots.select_related("state", "account").filter(pk=pk).first()
+    return bots.select_related("state", "account__balance").filter(pk=pk).first()
 
 
 def find_or_404(user: User, pk: int) -> BotConfig:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from bots.lifecycle import FATAL, LIMITS, Duty, Mode, Reason, Status
 from bots.messages import Explanation, explain, next_run, sentence
-from bots.models import BotConfig, BotState, Market
+from bots.models import Balance, BotConfig, BotState, Market
 
 #: Seconds between two polls: something is about to change, the bot ticks, nothing goes on.
 SOON, ACTIVE, IDLE = 3, 10, 60
@@ -104,7 +104,21 @@ class Shown:
     def token(self) -> str:
         """What a poll compares: the row's version, marked where time alone changed the page."""
         version = self.state.version if self.state else 0
-        return f"{version}{'l' if self.is_late else ''}{'c' if self.has_command else ''}"
+        return (
+            f"{version}{'l' if self.is_late else ''}{'c' if self.has_command else ''}{self._read}"
+        )
+
+    @property
+    def balance(self) -> Balance | None:
+        """What a worker last read of the bot's account; a paper account has none."""
+        return getattr(self.bot.account, "balance", None)
+
+    @property
+    def _read(self) -> str:
+        """Tell one reading of the balance from the next, a failure among them."""
+        row = self.balance
+        at = row.as_of.timestamp() if row and row.as_of else 0
+        return f"b{at:.3f}{row.fault}" if row else ""
 
     @property
     def every(self) -> int:

@@ -6,9 +6,22 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Reason
-from bots.models import Decision, Order
-from bots.templatetags.show import plain_number
+from bots.models import Decision, Market, Order
+from bots.models.ledger import SIDES, STATUSES
+from bots.templatetags.show import amount, money, number, price, read
 from trading import strategies
+
+__all__ = [
+    "DOORS",
+    "GATES",
+    "NUMBERS",
+    "SIDES",
+    "STATUSES",
+    "gate",
+    "numbers",
+    "order_status",
+    "why",
+]
 
 #: What let an order through or kept it back, as a sentence. Failures use the reasons' words.
 GATES = {
@@ -30,6 +43,7 @@ GATES = {
     "too_large": _("The order would be above the market's maximum."),
     "insufficient_funds": _("There are not enough free funds."),
     "order_unknown": _("An order's outcome is not known yet."),
+    "reconcile": _("The account holds less than this bot bought: nothing was sent."),
     "outpaced": _("You changed the bot meanwhile: nothing was sent."),
     "killed": _("The worker ended in the middle of this tick; the next one went on."),
 }
@@ -50,18 +64,10 @@ NUMBERS = {
     "ema_fast": _("fast EMA"),
     "ema_slow": _("slow EMA"),
 }
-STATUSES = {
-    "sent": _("sent"),
-    "unknown": _("outcome unknown"),
-    "open": _("open"),
-    "partial": _("partly filled"),
-    "filled": _("filled"),
-    "canceled": _("canceled"),
-    "expired": _("expired"),
-    "rejected": _("rejected"),
-    "abandoned": _("never accepted"),
-}
-SIDES = {"buy": _("buy"), "sell": _("sell")}
+#: How they are rounded.
+PRICES = frozenset({"price", "entry_price", "stop", "trailing", "target"})
+AMOUNTS = frozenset({"amount", "max_amount"})
+MONEY_GATES = frozenset({"max_daily_loss", "daily_target"})
 DOORS = {
     "page": _("page"),
     "api": _("API"),
@@ -92,14 +98,28 @@ def why(decision: Decision, strategy: str) -> str:
     return gate(decision.gate)
 
 
-def numbers(decision: Decision) -> Iterator[tuple[str, object]]:
-    """Yield the numbers a rule compared: (name, value) for people."""
+def numbers(decision: Decision, market: Market | None = None) -> Iterator[tuple[str, object]]:
+    """Yield the numbers a rule compared, rounded to the market's steps: (name, value)."""
     # PostgreSQL forgets the order of a JSON object's keys: the one of NUMBERS holds.
     order = [*NUMBERS, *sorted(set(decision.numbers) - set(NUMBERS) - {"why"})]
     for name in (name for name in order if name in decision.numbers):
         value = decision.numbers[name]
         label = str(NUMBERS.get(name, name))
-        yield label, gate(str(value)) if name == "exit" else plain_number(value)
+        yield label, gate(str(value)) if name == "exit" else _rounded(decision, name, value, market)
+
+
+def _rounded(decision: Decision, name: str, value: object, market: Market | None) -> object:
+    """Write a number as what it is: a price, an amount, money, or else up to 8 digits."""
+    exact = read(value)
+    if exact is None:
+        return value
+    if name in PRICES:
+        return price(exact, market.price_tick if market else None)
+    if name in AMOUNTS:
+        return amount(exact, market.amount_step if market else None)
+    if name == "notional" or (name in ("have", "limit") and decision.gate in MONEY_GATES):
+        return money(exact)
+    return number(exact, 2) if name == "rsi" else number(exact)
 
 
 def order_status(order: Order) -> str:

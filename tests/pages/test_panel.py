@@ -1,5 +1,6 @@
 """The bot page and its polled panel."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bots.lifecycle import Move
-from bots.models import BotState, PaperBalance, StateEvent, User
+from bots.models import Account, Balance, BotState, PaperBalance, StateEvent, User
 from tests.pages.builders import HTMX, bot_of, decision, holding, market, sign_in, state_of, text_of
 
 
@@ -213,3 +214,56 @@ def test_polled_regions_hold_no_inputs(alice: User, client: Client) -> None:
         assert "<input" not in body
         assert "<select" not in body
         assert "<form" not in body
+
+
+def test_a_new_balance_and_a_failure_to_read_it_change_the_panel(
+    alice: User, client: Client
+) -> None:
+    account = Account.objects.create(owner=alice, exchange="binance", mode="testnet", label="m")
+    bot = bot_of(alice, exchange="binance", mode="testnet", account=account)
+    state_of(bot, "running", "no_signal", "trade")
+    seen = set()
+    now = timezone.now()
+    before = now - timedelta(minutes=1)
+    for values in ({}, {"as_of": before}, {"as_of": now}, {"fault": "network"}):
+        if values:
+            Balance.objects.update_or_create(account=account, defaults=values)
+        page = client.get(f"/bots/{bot.pk}/").content.decode()
+        token = re.findall(r"panel/\?v=([^\"]+)", page)[0]
+        path = f"/bots/{bot.pk}/panel/?v={token}"
+        assert client.get(path, headers=HTMX).status_code == 204
+        seen.add(token)
+    assert len(seen) == 4
+
+
+def test_the_numbers_of_a_decision_are_rounded_to_the_market(alice: User, client: Client) -> None:
+    market()
+    bot = bot_of(alice)
+    state_of(bot, "running", "no_signal", "trade")
+    numbers = {
+        "price": "65170.117",
+        "amount": "0.00152349",
+        "notional": "99.287654",
+        "rsi": "47.123456",
+        "ema_fast": "65170.123",
+    }
+    decision(bot, "signal", numbers=numbers, action="enter")
+    decision(bot, "max_daily_loss", numbers={"have": "-20.123456", "limit": "-20"})
+    decision(bot, "reconcile", numbers={"need": "0.5", "have": "0.4"}, action="blocked")
+    for path in (f"/bots/{bot.pk}/", f"/bots/{bot.pk}/decisions/"):
+        text = text_of(client.get(path))
+        assert "price 65,170.12 " in text
+        assert "amount 0.00152 " in text
+        assert "value 99.29 " in text
+        assert "RSI 47.12 " in text
+        assert "fast EMA 65,170.123 " in text
+        assert "there is -20.12 limit -20.00 " in text
+        assert "The account holds less than this bot bought: nothing was sent." in text
+
+
+def test_buying_warns_of_a_standing_sell_signal(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    state_of(bot, "running", "no_signal", "trade")
+    warning = "If the strategy gives its sell signal, the tick after that sells again."
+    assert warning in text_of(client.get(f"/bots/{bot.pk}/enter/"))
+    assert warning in text_of(client.get(f"/bots/{bot.pk}/"))
