@@ -8,10 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from bots.connect import account_exchange, feed_of
-from bots.lifecycle import Mode, reason_of
+from bots.lifecycle import Mode
 from bots.models import Account, ApiKey, Balance, Market, PaperBalance
 from bots.models.fields import plain
-from bots.outcome import message_for
+from bots.outcome import key_message_for
 from bots.world import World
 from trading.exchange import ExchangeError, Fault, Refused
 from trading.market import Holding, KeyRights, Rules
@@ -50,7 +50,7 @@ def _write(
 ) -> None:
     key.is_valid = valid
     key.check_fault = fault.value if fault else ""
-    key.check_message = message_for(reason_of(fault), detail)[:500] if fault else ""
+    key.check_message = key_message_for(fault, detail)[:500] if fault else ""
     changed = ["is_valid", "check_fault", "check_message"]
     if rights is not None:
         key.may_trade, key.may_withdraw = rights.may_trade, rights.may_withdraw
@@ -70,7 +70,7 @@ def refresh_balance(account_id: int) -> Balance | None:
     try:
         return _store(account, account_exchange(account).balance())
     except ExchangeError as error:
-        text = message_for(reason_of(error.fault), error.text)[:500]
+        text = key_message_for(error.fault, error.text)[:500]
         failure = {"fault": error.fault.value, "message": text}
         balance, _ = Balance.objects.update_or_create(account=account, defaults=failure)
         return balance

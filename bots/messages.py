@@ -164,6 +164,42 @@ EXPLANATIONS: dict[Reason, Explanation] = {
 }
 
 
+CHECKED_AGAIN = _("The key is checked again by itself.")
+#: What the check of a key says: there is no bot that does anything now.
+KEYS: dict[Reason, tuple[Text, Text]] = {
+    Reason.API_KEY_MISSING: (_("The key was deleted."), _("Add a key for this account.")),
+    Reason.API_KEY_DECRYPT_FAILED: (
+        EXPLANATIONS[Reason.API_KEY_DECRYPT_FAILED].what,
+        EXPLANATIONS[Reason.API_KEY_DECRYPT_FAILED].todo,
+    ),
+    Reason.API_KEY_INVALID: (
+        EXPLANATIONS[Reason.API_KEY_INVALID].what,
+        EXPLANATIONS[Reason.API_KEY_INVALID].todo,
+    ),
+    Reason.API_KEY_RIGHTS: (
+        EXPLANATIONS[Reason.API_KEY_RIGHTS].what,
+        EXPLANATIONS[Reason.API_KEY_RIGHTS].todo,
+    ),
+    Reason.CLIENT_INIT_FAILED: (
+        EXPLANATIONS[Reason.CLIENT_INIT_FAILED].what,
+        _("Check the exchange and the mode of the key."),
+    ),
+    Reason.INTERNAL: (_("The check of the key failed unexpectedly."), CHECKED_AGAIN),
+}
+
+
+def about_key(fault: str) -> str:
+    """Return what the check of a key found and what to do; "" without a fault.
+
+    `fault` is the value of a trading.exchange.Fault; the text is in the active language.
+    """
+    if not fault:
+        return ""
+    reason = Reason(fault)
+    what, todo = KEYS.get(reason) or (EXPLANATIONS[reason].what, CHECKED_AGAIN)
+    return f"{what} {todo}"
+
+
 def explain(reason: str) -> Explanation | None:
     """Return the explanation of a lifecycle.Reason, or None where there is nothing to explain."""
     return EXPLANATIONS.get(Reason(reason))

@@ -6,10 +6,10 @@ from django.utils import translation
 
 from bots.lease import Held, Outcome
 from bots.lifecycle import FATAL, Move, Reason, reason_of
-from bots.messages import explain
+from bots.messages import about_key, explain
 from bots.models import Decision as DecisionRow
 from bots.models import Order
-from trading.exchange import ExchangeError
+from trading.exchange import ExchangeError, Fault
 from trading.execution import Decision
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,12 @@ def message_for(reason: Reason, detail: str = "") -> str:
     with translation.override("en"):
         text = str(explain(reason))
     return f"{text} [{detail}]" if detail else text
+
+
+def key_message_for(fault: Fault, detail: str) -> str:
+    """Return what the check of a key found, in English, with the raw (scrubbed) detail."""
+    with translation.override("en"):
+        return f"{about_key(fault.value)} [{detail}]"
 
 
 def of_decision(held: Held, decision: Decision) -> Outcome:

@@ -1,6 +1,7 @@
 """Keys, tokens and the profile."""
 
 from typing import Any
+from uuid import uuid4
 from zoneinfo import available_timezones
 
 from django import forms
@@ -67,7 +68,7 @@ class KeyForm(forms.Form):
 
 
 class TokenForm(forms.Form):
-    """A new API token."""
+    """A new API token. `number` is another in each form that is drawn: it tells a repetition."""
 
     name = forms.CharField(label=_("token name"), max_length=60)
     scopes = forms.MultipleChoiceField(
@@ -76,6 +77,7 @@ class TokenForm(forms.Form):
         initial=["read"],
         widget=forms.CheckboxSelectMultiple,
     )
+    number = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
 
 
 class ProfileForm(forms.ModelForm[User]):

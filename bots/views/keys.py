@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from bots import control
 from bots.forms import KeyForm
 from bots.lifecycle import Duty
+from bots.messages import about_key
 from bots.models import ApiKey, BotConfig
 from bots.views.common import BUSY, Request, tell_busy
 
@@ -57,7 +58,7 @@ def keys(request: Request) -> HttpResponse:
     using = _using(request, rows)
     context = {
         "form": form,
-        "rows": [(key, using.get(key.account_id, [])) for key in rows],
+        "rows": [(key, using.get(key.account_id, []), about_key(key.check_fault)) for key in rows],
         "is_replacing": bool(initial["label"]),
         "now": timezone.now(),
     }

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone, translation
@@ -15,6 +16,9 @@ from bots.lifecycle import Status
 from bots.models import ApiToken, User
 from bots.models.bot import SIMULATED
 from bots.views.common import Request, page_of
+
+#: How long a form for a new token is told from its own repetition.
+FORM_SECONDS = 30 * 86_400
 
 
 def _page(
@@ -52,11 +56,19 @@ def profile(request: Request) -> HttpResponse:
 @login_required
 @require_POST
 def token_create(request: Request) -> HttpResponse:
-    """Make an API token and show it once: nothing but its hash is kept."""
+    """Make an API token and show it once: nothing but its hash is kept.
+
+    The answer shows it, as no redirect could without keeping it somewhere. Sent a second time, by a
+    reload or two clicks, the form makes no second token: each form's number counts once.
+    """
     form = TokenForm(request.POST)
     profile_form = ProfileForm(instance=request.user)
     if not form.is_valid():
         return _page(request, profile_form, form)
+    number = form.cleaned_data["number"]
+    if not cache.add(f"token-form-{request.user.pk}-{number}", 1, FORM_SECONDS):
+        messages.info(request, _("This token was made already and is not shown again."))
+        return redirect("profile")
     scopes = tuple(form.cleaned_data["scopes"])
     secret = ApiToken.issue(request.user, form.cleaned_data["name"], scopes)
     return _page(request, profile_form, TokenForm(), secret)

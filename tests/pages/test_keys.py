@@ -1,15 +1,35 @@
 """Keys go in and never come out; tokens are shown once."""
 
+import html
+import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db.models.signals import pre_save
 from django.test import Client
+from django.utils import translation
 
 from bots import control
+from bots.messages import about_key
 from bots.models import Account, ApiKey, ApiToken, User
+from bots.outcome import key_message_for
 from tests.pages.builders import bot_of, holding, sign_in, state_of, text_of
+from trading.exchange import Fault
 
+#: What a check of a key can end in.
+KEY_FAULTS = {
+    Fault.NETWORK,
+    Fault.MAINTENANCE,
+    Fault.BAD_ANSWER,
+    Fault.CLOCK,
+    Fault.KEY_MISSING,
+    Fault.KEY_UNDECRYPTABLE,
+    Fault.KEY_INVALID,
+    Fault.KEY_RIGHTS,
+    Fault.RATE_LIMIT,
+    Fault.CLIENT,
+}
 SECRETS = {"api_key": "PUBLICabcdefgh1234", "secret_key": "SECRETabcdefgh5678"}
 KEY = {"exchange": "binance", "mode": "testnet", "label": "main", **SECRETS}
 
@@ -106,7 +126,7 @@ def test_a_key_is_not_deleted_under_a_position(alice: User, client: Client) -> N
 
 
 def test_a_token_is_shown_once_and_carries_its_scopes(alice: User, client: Client) -> None:
-    data = {"name": "script", "scopes": ["read", "trade"]}
+    data = {"name": "script", "scopes": ["read", "trade"], "number": str(uuid4())}
     page = client.post("/profile/tokens/", data)
     secret = page.context["secret"]
     assert secret in page.content.decode()
@@ -121,7 +141,59 @@ def test_a_token_is_shown_once_and_carries_its_scopes(alice: User, client: Clien
 
 
 def test_the_scope_live_is_not_granted_by_a_page(client: Client) -> None:
-    page = client.post("/profile/tokens/", {"name": "x", "scopes": ["read", "live"]})
+    data = {"name": "x", "scopes": ["read", "live"], "number": str(uuid4())}
+    page = client.post("/profile/tokens/", data)
     assert page.status_code == 422
     assert not ApiToken.objects.exists()
     assert 'value="live"' not in client.get("/profile/").content.decode()
+
+
+def test_a_reload_makes_no_second_token_and_shows_none(alice: User, client: Client) -> None:
+    drawn = client.get("/profile/").content.decode()
+    number = re.findall(r'name="number" value="([^"]+)"', drawn)[0]
+    data = {"name": "script", "scopes": ["read"], "number": number}
+    first = client.post("/profile/tokens/", data)
+    secret = first.context["secret"]
+    assert number not in first.content.decode()
+    again = client.post("/profile/tokens/", data, follow=True)
+    assert again.redirect_chain == [("/profile/", 302)]
+    assert "This token was made already and is not shown again." in text_of(again)
+    assert secret not in again.content.decode()
+    assert ApiToken.objects.filter(owner=alice).count() == 1
+    assert secret not in str(dict(client.session.items()))
+    other = {**data, "number": str(uuid4())}
+    assert client.post("/profile/tokens/", other).context["secret"] not in ("", secret)
+
+
+def test_two_users_forms_do_not_get_in_each_others_way(
+    alice: User, bob: User, client: Client
+) -> None:
+    data = {"name": "script", "scopes": ["read"], "number": str(uuid4())}
+    client.post("/profile/tokens/", data)
+    sign_in(client, bob)
+    assert client.post("/profile/tokens/", data).status_code == 200
+    assert ApiToken.objects.count() == 2
+
+
+@pytest.mark.parametrize("fault", [fault.value for fault in Fault])
+def test_the_check_of_a_key_speaks_of_the_key_and_not_of_a_bot(
+    fault: str, alice: User, client: Client
+) -> None:
+    _key(alice)
+    ApiKey.objects.update(is_valid=False, check_fault=fault, check_message="raw")
+    with translation.override("en"):
+        english = about_key(fault)
+    assert fault not in KEY_FAULTS or "bot" not in english
+    assert english in html.unescape(text_of(client.get("/keys/")))
+    User.objects.filter(pk=alice.pk).update(language="tr")
+    with translation.override("tr"):
+        turkish = about_key(fault)
+    assert turkish in html.unescape(text_of(client.get("/keys/")))
+
+
+def test_a_refused_key_is_not_said_to_switch_itself_off() -> None:
+    text = key_message_for(Fault.KEY_RIGHTS, "this key may withdraw")
+    assert text.startswith("The api key has the wrong rights")
+    assert text.endswith("enter it here. [this key may withdraw]")
+    network = key_message_for(Fault.NETWORK, "timeout")
+    assert "The key is checked again by itself. [timeout]" in network
