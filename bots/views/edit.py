@@ -1,6 +1,5 @@
 """Making and editing a bot, with early warnings against the market's rules."""
 
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -21,12 +20,13 @@ from bots.forms.fields import read_number
 from bots.forms.presets import PRESETS
 from bots.lifecycle import Duty, Mode
 from bots.models import BotConfig, Market
+from bots.models.bot import SIMULATED
 from bots.templatetags.show import money
-from bots.views.common import Request, find, find_or_404
+from bots.views.common import BUSY, Request, find, find_or_404, tell_busy
 from bots.views.present import HUNDRED, quote_of
+from trading.exchanges import names
 
 SUGGESTED = 30
-EXCHANGE = re.compile(r"[a-z0-9_]{2,32}")
 #: Seconds between two requests for the same exchange's list of markets.
 ASK_AGAIN = 60
 COPIED = (
@@ -52,7 +52,7 @@ def _copied(request: Request) -> BotConfig:
     return new
 
 
-def _page(request: Request, form: BotForm, bot: BotConfig | None) -> HttpResponse:
+def _page(request: Request, form: BotForm, bot: BotConfig | None, status: int = 0) -> HttpResponse:
     context = {
         "form": form,
         "bot": bot,
@@ -62,8 +62,9 @@ def _page(request: Request, form: BotForm, bot: BotConfig | None) -> HttpRespons
         "exchanges": exchanges(),
         "check": _notes(_values_of(form)),
     }
-    status = 422 if form.is_bound and form.errors else 200
-    return render(request, "bots/form.html", context, status=status)
+    return render(
+        request, "bots/form.html", context, status=status or (422 if form.errors else 200)
+    )
 
 
 @login_required
@@ -79,6 +80,10 @@ def create(request: Request) -> HttpResponse:
             bot = control.create(request.user, form.values)
         except ValidationError as error:
             form._update_errors(error)
+        except BUSY as error:
+            # What was typed stays in the form.
+            tell_busy(request, error)
+            return _page(request, form, None, status=503)
         else:
             messages.success(
                 request, _("%(name)s was created. Start it when you want.") % {"name": bot.name}
@@ -112,6 +117,10 @@ def edit(request: Request, pk: int) -> HttpResponse:
             control.edit(bot, form.values, by=request.user, via="page")
         except ValidationError as error:
             form._update_errors(error)
+        except BUSY as error:
+            # What was typed stays in the form.
+            tell_busy(request, error)
+            return _page(request, form, bot, status=503)
         else:
             done = _("Saved.")
             if state and state.duty == Duty.TRADE:
@@ -210,7 +219,8 @@ def markets(request: Request) -> HttpResponse:
     if text and len(first) < SUGGESTED:
         rest = rows.filter(symbol__contains=text).exclude(symbol__startswith=text)
         first += rest.order_by("symbol")[: SUGGESTED - len(first)]
-    if not first and EXCHANGE.fullmatch(exchange) and mode in Mode.values and not rows.exists():
+    known = exchange == SIMULATED or exchange in names.known()
+    if not first and known and mode in Mode.values and not rows.exists():
         _ask_for_markets(request, exchange, mode)
     return render(request, "bots/_markets.html", {"markets": first})
 

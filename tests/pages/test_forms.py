@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone, translation
 
 from bots import control
 from bots.forms.fields import read_number
-from bots.models import Account, BotConfig, Order, StateEvent, User
+from bots.models import Account, BotConfig, Order, Outpaced, StateEvent, User
 from tests.pages.builders import bot_of, form_of, holding, market, sign_in, state_of, text_of
 
 
@@ -254,3 +255,60 @@ def test_the_history_names_only_what_was_changed(alice: User, client: Client) ->
     control.start(bot, by=alice, via="page")
     _post(client, f"/bots/{bot.pk}/settings/", stop_loss_perc="7.5")
     assert StateEvent.objects.get(bot=bot, move="edit").why == "stop_loss_perc"
+
+
+def test_an_exchange_that_nobody_knows_is_refused_at_its_field(client: Client) -> None:
+    answer = _post(client, name="x", exchange="nope")
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["exchange"] == ["There is no such exchange."]
+    assert not BotConfig.objects.exists()
+    assert _post(client, name="x", exchange="Kraken").status_code == 302
+
+
+def test_a_list_of_an_unknown_exchange_is_asked_of_nobody(
+    client: Client, sent: list[tuple[str, tuple[object, ...]]]
+) -> None:
+    client.get("/markets/?exchange=nope&mode=paper&symbol=")
+    assert sent == []
+
+
+def test_no_account_is_called_none_whatever_the_mode(alice: User, client: Client) -> None:
+    bot = bot_of(alice, exchange="binance", mode="testnet")
+    form = client.get(f"/bots/{bot.pk}/settings/").context["form"]
+    assert str(form.fields["account"].empty_label) == "none"
+    assert form.fields["account"].label == "Account"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("initial_capital", "0", "Must be more than zero."),
+        ("position_size_fixed", "-5", "Must be more than zero."),
+        ("max_daily_trades", "9" * 25, "Ensure this value is less than or equal to 100000."),
+    ],
+)
+def test_limits_are_said_in_numbers_that_people_write(
+    field: str, value: str, text: str, client: Client
+) -> None:
+    answer = _post(client, name="x", **{"position_size_perc": "", field: value})
+    assert answer.context["form"].errors[field] == [text]
+
+
+@pytest.mark.parametrize("error", [Outpaced("taken"), OperationalError("database is locked")])
+def test_a_busy_moment_keeps_what_was_typed(
+    error: Exception, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = bot_of(alice)
+
+    def busy(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(control, "edit", busy)
+    monkeypatch.setattr(control, "create", busy)
+    for path in (f"/bots/{bot.pk}/settings/", "/bots/new/"):
+        answer = _post(client, path, name="Typed with care")
+        assert answer.status_code == 503
+        assert "The site is busy. Try again." in text_of(answer)
+        assert answer.context["form"]["name"].value() == "Typed with care"
+    bot.refresh_from_db()
+    assert bot.name != "Typed with care"
