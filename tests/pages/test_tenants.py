@@ -41,7 +41,7 @@ PERSONAL = {
     "token-create": "POST",
     "status": "GET",
 }
-PUBLIC = {"help", "language", "healthz", "set_language"}
+PUBLIC = {"help", "language", "healthz", "set_language", "favicon"}
 #: Tested beside their own code: the admin, the API, and the sign-in pages of allauth.
 ELSEWHERE = ("admin/", "api/v1/", "accounts/", "static/")
 VERBS = ("get", "head", "post", "put", "patch", "delete", "options")
