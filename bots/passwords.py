@@ -5,14 +5,15 @@ Sessions end by themselves: each carries a hash of the password that it was open
 
 from typing import Any
 
-from allauth.account.signals import password_changed, password_reset, password_set
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
 from bots.models import ApiToken, User
 
 
-@receiver([password_changed, password_reset, password_set])
-def revoke_tokens(user: User, **_: Any) -> None:
-    """Revoke the user's API tokens."""
-    ApiToken.objects.filter(owner=user, revoked_at=None).update(revoked_at=timezone.now())
+@receiver(post_save, sender=User)
+def revoke_tokens(instance: User, created: bool, **_: Any) -> None:
+    """Revoke the user's API tokens once a new password is saved, by whichever door it came."""
+    if instance.has_new_password and not created:
+        ApiToken.objects.filter(owner=instance, revoked_at=None).update(revoked_at=timezone.now())
