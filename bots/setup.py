@@ -77,7 +77,10 @@ def edit(
             if name not in SETTINGS:
                 raise ValidationError({name: _("This is not a setting.")})
             setattr(fresh, name, value)
-        if keeps_params and "params" in changes and fresh.strategy == old_strategy:
+        if fresh.strategy != old_strategy:
+            # Parameters are their strategy's own: another one begins with its defaults.
+            fresh.params = changes.get("params", {})
+        elif keeps_params and "params" in changes:
             fresh.params = {**old_params, **changes["params"]}
         _keep_own_book(fresh)
         fresh.full_clean()

@@ -19,7 +19,7 @@ RETRY_SECONDS = "2"
 
 
 class Problem(Schema):
-    """401, 403, 404, 429, 500: `detail` says what is wrong."""
+    """401, 403, 404, 405, 429, 500: `detail` says what is wrong."""
 
     detail: str
 

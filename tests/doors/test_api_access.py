@@ -215,3 +215,15 @@ def test_a_user_who_calls_too_often_waits(
 def test_the_count_begins_anew_with_the_next_minute(alice: User) -> None:
     counter = throttle.PerUser()
     assert [counter.count(1, now) for now in (60, 61, 119.9, 120)] == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize("path", ["/bots/1/start", "/api-keys", "/bot-configs/1"])
+def test_a_method_that_an_address_does_not_take_is_told_in_json(
+    path: str, as_alice: Caller
+) -> None:
+    answer = as_alice("OPTIONS", path)
+    assert answer.status == 405
+    allowed = answer.headers["Allow"]
+    assert answer.body == {"detail": f"This address takes {allowed}."}
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert allowed

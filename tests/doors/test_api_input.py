@@ -1,7 +1,10 @@
 """Bad input is a 422 that names the field, whoever finds it: schema, model, strategy or tenant."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ from bots.lifecycle import Status
 from bots.models import Account, BotConfig, BotState, User
 from tests.doors.client import KEY, PAPER, Caller, fields_of
 from tests.doors.content import make_key, traded_bot
+from trading import strategies
+from trading.strategies.ema_rsi import EmaRsi
 
 FORBIDDEN = [
     "status",
@@ -112,6 +117,8 @@ def test_what_is_not_the_callers_to_set_is_refused_by_name(
         ({"symbol": "BTCUSDT"}, "symbol"),
         ({"symbol": "BTC/USDT; x"}, "symbol"),
         ({"exchange": "sim ulated"}, "exchange"),
+        ({"exchange": "nope"}, "exchange"),
+        ({"max_daily_trades": 100_001}, "max_daily_trades"),
         ({"exchange": "mtgox", "mode": "testnet"}, "exchange"),
         ({"mode": "real"}, "mode"),
         ({"mode": "testnet"}, "mode"),
@@ -268,3 +275,29 @@ def test_stop_takes_no_fourth_way(as_alice: Caller, alice: User) -> None:
     assert fields_of(as_alice.post(path, {"position": "burn"})) == {"position"}
     assert fields_of(as_alice.post(path, {"positon": "close"})) == {"positon"}
     assert BotState.objects.get(pk=bot.pk).status == Status.RUNNING
+
+
+class Contrary(EmaRsi):
+    """Another strategy: a parameter by the same name with another default, and one of its own."""
+
+    name = "contrary"
+    params = (
+        replace(EmaRsi.params[0], default=3),
+        replace(EmaRsi.params[0], name="patience", default=4),
+    )
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Nothing contradicts here."""
+
+
+def test_another_strategy_begins_with_its_own_parameters(
+    as_alice: Caller, bot: BotConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = MappingProxyType({**strategies.STRATEGIES, "contrary": Contrary()})
+    monkeypatch.setattr(strategies, "STRATEGIES", both)
+    address = f"/bot-configs/{bot.pk}"
+    as_alice.patch(address, {"params": {"ema_fast": 5}})
+    moved = as_alice.patch(address, {"strategy": "contrary"})
+    assert moved.body["params"] == {"ema_fast": 3, "patience": 4}
+    back = as_alice.patch(address, {"strategy": "ema_rsi", "params": {"ema_slow": 40}})
+    assert (back.body["params"]["ema_fast"], back.body["params"]["ema_slow"]) == (8, 40)
