@@ -19,7 +19,7 @@ from bots.models import ApiKey, BotConfig, BotState, Command, User
 NAME = "demo"
 VIA = "command"
 LOGIN_FILE = "demo-login.txt"
-FOREIGN_LABEL = "Eski kurulum"
+FOREIGN_LABEL = "Old installation"
 #: Buys on nearly every rise and sells almost never, so that its position can be looked at.
 HOLDER = {"rsi_oversold": 98, "rsi_overbought": 99}
 
@@ -72,11 +72,13 @@ def make_bots(user: User) -> list[BotConfig]:
 
 def _paper_parts() -> list[Part]:
     return [
-        Part(values=_paper("Dalga avcısı", "WAVE/USDT", take_profit_perc=Decimal(1)), play=_start),
-        Part(values=_paper("BTC klasik", "BTC/USDT", position_size_fixed=Decimal(99)), play=_start),
+        Part(values=_paper("Wave rider", "WAVE/USDT", take_profit_perc=Decimal(1)), play=_start),
+        Part(
+            values=_paper("BTC classic", "BTC/USDT", position_size_fixed=Decimal(99)), play=_start
+        ),
         Part(
             values=_paper(
-                "ETH taşıyan",
+                "ETH holder",
                 "ETH/USDT",
                 params=HOLDER,
                 stop_loss_perc=Decimal(5),
@@ -86,10 +88,10 @@ def _paper_parts() -> list[Part]:
             ),
             play=_hold,
         ),
-        Part(values=_paper("Kapalı piyasa", "HALT/USDT"), play=_start),
-        Part(values=_paper("Günde bir işlem", "SOL/USDT", max_daily_trades=1), play=_use_up),
-        Part(values=_paper("Dinlenen", "ADA/USDT"), play=_rest),
-        Part(values=_paper("Yeni bot", "AVAX/USDT"), play=_leave),
+        Part(values=_paper("Halted market", "HALT/USDT"), play=_start),
+        Part(values=_paper("One trade a day", "SOL/USDT", max_daily_trades=1), play=_use_up),
+        Part(values=_paper("At rest", "ADA/USDT"), play=_rest),
+        Part(values=_paper("Never started", "AVAX/USDT"), play=_leave),
     ]
 
 
@@ -113,9 +115,9 @@ def _keyed_parts(user: User) -> list[Part]:
     if not settings.LIVE_EXCHANGES:
         return []
     keyless = _paper(
-        "Anahtarsız", "BTC/USDT", exchange=settings.LIVE_EXCHANGES[0], mode=Mode.TESTNET
+        "Without a key", "BTC/USDT", exchange=settings.LIVE_EXCHANGES[0], mode=Mode.TESTNET
     )
-    locked = keyless | {"name": "Açılmayan anahtar", "account": _foreign_key(user).account}
+    locked = keyless | {"name": "Unreadable key", "account": _foreign_key(user).account}
     return [Part(values=locked, play=_start), Part(values=keyless, play=_start)]
 
 
