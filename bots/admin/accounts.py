@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from bots.admin.base import ReadOnly
 from bots.models import Account, ApiKey, ApiToken, Balance, User
@@ -35,7 +35,7 @@ class Users(UserAdmin[User]):
                 continue
             user.is_active = False
             user.save(update_fields=["is_active"])
-            self.log_change(request, user, "Deactivated.")
+            self.log_change(request, user, gettext_noop("Deactivated."))
             count += 1
         text = ngettext("%d user was deactivated.", "%d users were deactivated.", count)
         self.message_user(request, text % count, messages.SUCCESS)
@@ -90,7 +90,7 @@ class Tokens(ReadOnly[ApiToken]):
         count = 0
         for token in tokens.filter(revoked_at=None):
             ApiToken.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
-            self.log_change(request, token, "Revoked.")
+            self.log_change(request, token, gettext_noop("Revoked."))
             count += 1
         text = ngettext("%d token was revoked.", "%d tokens were revoked.", count)
         self.message_user(request, text % count, messages.SUCCESS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.db.models import Model
@@ -16,10 +16,10 @@ Column = str | Callable[[Any], Any]
 
 
 @cache
-def money(name: str) -> Callable[[Any], str]:
-    """Return a column that shows a money field without its eighteen decimals."""
+def money(model: type[Model], name: str) -> Callable[[Any], str]:
+    """Return a column that shows a money field of `model` without its eighteen decimals."""
 
-    @admin.display(description=name.replace("_", " "))
+    @admin.display(description=cast("MoneyField", model._meta.get_field(name)).verbose_name)
     def show(row: Model) -> str:
         value = getattr(row, name)
         return "" if value is None else plain(value)
@@ -52,7 +52,7 @@ class ReadOnly(NoChanges[Row]):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [
-            money(field.name) if isinstance(field, MoneyField) else field.name
+            money(self.model, field.name) if isinstance(field, MoneyField) else field.name
             for field in self.opts.concrete_fields
             if field.name not in self.hidden and not isinstance(field, SecretField)
         ]

@@ -7,11 +7,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots import control
 from bots.admin.base import NoChanges, ReadOnly, money
-from bots.admin.verbs import VIA, Verbs
+from bots.admin.verbs import OUTPACED, VIA, Verbs
 from bots.models import BotConfig, BotState, Outpaced, StateEvent, User
 
 Owner = ("owner", admin.RelatedOnlyFieldListFilter)
@@ -53,11 +54,14 @@ class Bots(NoChanges[BotConfig], Verbs):
 
     @admin.display(description=_("status"), ordering="state__status")
     def status(self, bot: BotConfig) -> str:
-        return bot.state_or_none.text if bot.state_or_none else "never started"
+        state = bot.state_or_none
+        if state is None:
+            return gettext("Never started")
+        return f"{state.get_status_display()} ({state.get_reason_display()})"
 
     @admin.display(description=_("PnL today"))
     def pnl(self, bot: BotConfig) -> str:
-        return money("daily_pnl")(bot.state_or_none) if bot.state_or_none else ""
+        return money(BotState, "daily_pnl")(bot.state_or_none) if bot.state_or_none else ""
 
     @admin.display(description=_("last run"), ordering="state__last_run_at")
     def last_run(self, bot: BotConfig) -> Any:
@@ -81,7 +85,9 @@ class Bots(NoChanges[BotConfig], Verbs):
             return super().changeform_view(request, object_id, form_url, extra_context)
         except (ValidationError, Outpaced) as error:
             # The form was right, but the bot moved on between its check and the change.
-            text = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+            text = gettext(OUTPACED)
+            if isinstance(error, ValidationError):
+                text = "; ".join(error.messages)
             self.message_user(request, text, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
@@ -96,7 +102,7 @@ class States(ReadOnly[BotState], Verbs):
         "reason",
         "duty",
         "in_position",
-        money("daily_pnl"),
+        money(BotState, "daily_pnl"),
         "daily_trades_count",
         "last_run_at",
     ]

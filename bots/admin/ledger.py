@@ -16,9 +16,9 @@ class Orders(ReadOnly[Order]):
         "bot",
         "symbol",
         "side",
-        money("amount"),
-        money("filled"),
-        money("average"),
+        money(Order, "amount"),
+        money(Order, "filled"),
+        money(Order, "average"),
         "status",
         "is_settled",
         "reason",
@@ -36,11 +36,11 @@ class Fills(ReadOnly[Fill]):
         "bot",
         "symbol",
         "side",
-        money("price"),
-        money("amount"),
-        money("fee"),
+        money(Fill, "price"),
+        money(Fill, "amount"),
+        money(Fill, "fee"),
         "fee_currency",
-        money("realized_pnl"),
+        money(Fill, "realized_pnl"),
         "at",
         "trading_day",
     ]
@@ -51,7 +51,14 @@ class Fills(ReadOnly[Fill]):
 
 @admin.register(DayStats)
 class Days(ReadOnly[DayStats]):
-    list_display = ["day", "bot", money("pnl"), money("fees"), "trades", "closed_at"]
+    list_display = [
+        "day",
+        "bot",
+        money(DayStats, "pnl"),
+        money(DayStats, "fees"),
+        "trades",
+        "closed_at",
+    ]
     list_filter = [("closed_at", admin.EmptyFieldListFilter), BotOwner]
     list_select_related = ["bot"]
     search_fields = SEARCH
@@ -75,7 +82,7 @@ class Commands(ReadOnly[Command]):
 
 @admin.register(PaperBalance)
 class PaperBalances(ReadOnly[PaperBalance]):
-    list_display = ["account", "currency", money("units")]
+    list_display = ["account", "currency", money(PaperBalance, "units")]
     list_select_related = ["account"]
     search_fields = ["account__label", "account__owner__username", "currency"]
 

@@ -2,6 +2,8 @@
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from bots.admin.base import ReadOnly, money
 from bots.models import Heartbeat, Market
@@ -19,8 +21,8 @@ class Markets(ReadOnly[Market]):
         "exchange",
         "mode",
         "is_tradable",
-        money("min_notional"),
-        money("taker_fee"),
+        money(Market, "min_notional"),
+        money(Market, "taker_fee"),
         "as_of",
     ]
     list_filter = ["exchange", "mode", "is_tradable"]
@@ -29,7 +31,13 @@ class Markets(ReadOnly[Market]):
 
 @admin.register(LogEntry)
 class Log(ReadOnly[LogEntry]):
-    list_display = ["action_time", "user", "content_type", "object_repr", "change_message"]
+    list_display = ["action_time", "user", "content_type", "object_repr", "what"]
     list_filter = ["action_flag"]
     list_select_related = ["user", "content_type"]
     search_fields = ["object_repr", "user__username"]
+
+    @admin.display(description=_("what was done"))
+    def what(self, entry: LogEntry) -> str:
+        """Return the stored English in the reader's language."""
+        text = entry.get_change_message()
+        return gettext(text) if text else ""

@@ -9,7 +9,7 @@ from django.contrib.admin.options import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from bots import control, reset, schedule
@@ -18,6 +18,7 @@ from bots.models import BotConfig, BotState, Outpaced, User
 from trading.day import local_day
 
 VIA = "admin"
+OUTPACED = gettext_noop("The bot changed at the same time: look again.")
 #: Does something to a bot and returns whether anything changed.
 Verb = Callable[[BotConfig, User], bool]
 
@@ -58,31 +59,40 @@ class Verbs(ModelAdmin[Any]):
 
     @admin.action(permissions=["operate"], description=_("Start"))
     def start(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, start, "Started.")
+        self._do(request, rows, start, gettext_noop("Started."))
 
     @admin.action(permissions=["operate"], description=_("Stop and leave the position"))
     def stop_and_leave(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, lambda b, by: stop(b, by, WindDown.LEAVE), "Stopped.")
+        self._do(request, rows, lambda b, by: stop(b, by, WindDown.LEAVE), gettext_noop("Stopped."))
 
     @admin.action(permissions=["operate"], description=_("Stop and close the position"))
     def stop_and_close(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, lambda b, by: stop(b, by, WindDown.CLOSE), "Stopped, closing.")
+        self._do(
+            request,
+            rows,
+            lambda b, by: stop(b, by, WindDown.CLOSE),
+            gettext_noop("Stopped, closing."),
+        )
 
     @admin.action(permissions=["operate"], description=_("Begin the next trading day now"))
     def reset_day(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, roll_over, "Rolled over to the next trading day.")
+        self._do(request, rows, roll_over, gettext_noop("Rolled over to the next trading day."))
 
     def _do(self, request: HttpRequest, rows: QuerySet[Any], verb: Verb, done: str) -> None:
+        """Act on each bot; `done` goes to the log as it is, and is translated where it is read."""
         by = cast("User", request.user)
         count = 0
         for bot in self.bots_of(rows).select_related("owner", "state"):
             try:
                 changed = verb(bot, by)
-            except (control.Refusal, Outpaced) as refusal:
-                self.message_user(request, f"{bot}: {refusal}", messages.ERROR)
+            except control.Refusal as refusal:
+                self.message_user(request, f"{bot}: {refusal.message}", messages.ERROR)
+                continue
+            except Outpaced:
+                self.message_user(request, f"{bot}: {gettext(OUTPACED)}", messages.ERROR)
                 continue
             if changed:
                 self.log_change(request, bot, done)
                 count += 1
-        text = _now("Done: %(done)d of %(all)d.") % {"done": count, "all": rows.count()}
+        text = gettext("Done: %(done)d of %(all)d.") % {"done": count, "all": rows.count()}
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)

@@ -117,7 +117,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         account = self.fields["account"]
         assert isinstance(account, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         account.queryset = accounts
-        account.empty_label = _("none (paper)")
+        account.empty_label = _("none")
         self.fields["strategy"].widget = forms.Select(
             choices=[(s.name, gettext(s.label)) for s in strategies.STRATEGIES.values()]
         )

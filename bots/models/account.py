@@ -45,6 +45,17 @@ class User(AbstractUser):
     )
 
     @property
+    def has_new_password(self) -> bool:
+        """Whether a password was set, or taken away, that is not saved yet."""
+        # Django clears it after each save, and before it saves the same password hashed anew.
+        return self._password is not None
+
+    def set_unusable_password(self) -> None:
+        """Take the password away: to whoever had it that is as good as a new one."""
+        super().set_unusable_password()
+        self._password = ""
+
+    @property
     def zone(self) -> ZoneInfo:
         """The zone of this user's trading day and of the times shown to them."""
         try:
@@ -57,13 +68,17 @@ class User(AbstractUser):
 class Account(models.Model):
     """One account on one exchange. It outlives its keys; its orders stay with it."""
 
-    owner = models.ForeignKey(User, models.PROTECT, related_name="accounts")
+    owner = models.ForeignKey(
+        User, models.PROTECT, verbose_name=_("owner"), related_name="accounts"
+    )
     exchange = models.CharField(_("exchange"), max_length=32)
     mode = models.CharField(_("mode"), max_length=8, choices=Mode.choices)
     label = models.CharField(_("label"), max_length=60)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("made at"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("account")
+        verbose_name_plural = _("accounts")
         constraints = [
             models.CheckConstraint(
                 name="account_mode_known", condition=models.Q(mode__in=Mode.values)
@@ -90,21 +105,29 @@ class ApiKeyManager(models.Manager["ApiKey"]):
 class ApiKey(models.Model):
     """The key of an account: encrypted, write-only. Only bots.connect reads the secrets."""
 
-    account = models.OneToOneField(Account, models.CASCADE, related_name="key")
-    api_key = SecretField()
-    secret_key = SecretField()
-    passphrase = SecretField(blank=True, default="")
-    last4 = models.CharField(max_length=4)
-    is_valid = models.BooleanField(null=True, help_text="null until a worker has checked it")
-    may_trade = models.BooleanField(null=True)
-    may_withdraw = models.BooleanField(null=True)
-    ip_bound = models.BooleanField(null=True)
-    checked_at = models.DateTimeField(null=True)
-    check_fault = models.CharField(max_length=32, blank=True)
-    check_message = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    account = models.OneToOneField(
+        Account, models.CASCADE, verbose_name=_("account"), related_name="key"
+    )
+    api_key = SecretField(_("API key"))
+    secret_key = SecretField(_("secret key"))
+    passphrase = SecretField(_("passphrase"), blank=True, default="")
+    last4 = models.CharField(_("last four characters"), max_length=4)
+    is_valid = models.BooleanField(
+        _("valid"), null=True, help_text=_("null until a worker has checked it")
+    )
+    may_trade = models.BooleanField(_("may trade"), null=True)
+    may_withdraw = models.BooleanField(_("may withdraw"), null=True)
+    ip_bound = models.BooleanField(_("bound to an IP address"), null=True)
+    checked_at = models.DateTimeField(_("checked at"), null=True)
+    check_fault = models.CharField(_("fault of the check"), max_length=32, blank=True)
+    check_message = models.CharField(_("answer of the check"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("made at"), auto_now_add=True)
 
     objects = ApiKeyManager()
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
 
     def __str__(self) -> str:
         return f"{self.account.label} …{self.last4}"
@@ -130,13 +153,21 @@ class Balance(models.Model):
     """What an account held when a worker last asked: shown with its age, never used to decide."""
 
     account = models.OneToOneField(
-        Account, models.CASCADE, related_name="balance", primary_key=True
+        Account, models.CASCADE, verbose_name=_("account"), related_name="balance", primary_key=True
     )
-    spot: Any = models.JSONField(default=dict, help_text="currency -> units as text")
-    futures: Any = models.JSONField(default=dict)
-    as_of = models.DateTimeField(null=True)
-    fault = models.CharField(max_length=32, blank=True, help_text="why it could not be read")
-    message = models.CharField(max_length=500, blank=True)
+    spot: Any = models.JSONField(
+        _("spot holdings"), default=dict, help_text=_("currency -> units as text")
+    )
+    futures: Any = models.JSONField(_("futures holdings"), default=dict)
+    as_of = models.DateTimeField(_("as of"), null=True)
+    fault = models.CharField(
+        _("fault"), max_length=32, blank=True, help_text=_("why it could not be read")
+    )
+    message = models.CharField(_("message"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("balance")
+        verbose_name_plural = _("balances")
 
     def __str__(self) -> str:
         return f"balance of account {self.account_id}"

@@ -17,6 +17,7 @@ from bots.lifecycle import Mode, PositionType
 from bots.models.account import Account, User
 from bots.models.fields import MoneyField
 from trading import strategies
+from trading.exchanges import names
 from trading.market import TIMEFRAMES
 from trading.risk import Settings
 from trading.strategies import ParamErrors
@@ -31,9 +32,8 @@ FROZEN_AFTER_FIRST_ORDER = ("exchange", "mode", "position_type", "symbol")
 FROZEN_IN_POSITION = ("account", "leverage")
 
 SYMBOL = re.compile(r"[A-Z0-9.\-]+/[A-Z0-9]+(:[A-Z0-9]+)?")
-EXCHANGE = re.compile(r"[a-z0-9_]+")
 
-POSITIVE = [MinValueValidator(Decimal("0.000000000000000001"))]
+POSITIVE = [MinValueValidator(Decimal("0.000000000000000001"), _("Must be more than zero."))]
 PERCENT = [MinValueValidator(Decimal("0.01")), MaxValueValidator(Decimal(1000))]
 LOSS_PERCENT = [MinValueValidator(Decimal("0.01")), MaxValueValidator(Decimal("99.99"))]
 
@@ -52,7 +52,7 @@ def is_above_zero(column: str) -> models.Q:
 class BotConfig(models.Model):
     """One bot as its owner set it up. Percentages: 2 means 2 %."""
 
-    owner = models.ForeignKey(User, models.PROTECT, related_name="bots")
+    owner = models.ForeignKey(User, models.PROTECT, verbose_name=_("owner"), related_name="bots")
     name = models.CharField(_("name"), max_length=80)
     exchange = models.CharField(_("exchange"), max_length=32, default=SIMULATED)
     mode = models.CharField(_("mode"), max_length=8, choices=Mode.choices, default=Mode.PAPER)
@@ -82,7 +82,10 @@ class BotConfig(models.Model):
     )
     trailing_stop_active = models.BooleanField(_("trailing stop on"), default=False)
     max_daily_trades = models.PositiveIntegerField(
-        _("max trades a day"), null=True, blank=True, validators=[MinValueValidator(1)]
+        _("max trades a day"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100_000)],
     )
     max_daily_loss_perc = MoneyField(
         _("max daily loss, %"), null=True, blank=True, validators=PERCENT
@@ -96,11 +99,18 @@ class BotConfig(models.Model):
     check_interval_seconds = models.PositiveIntegerField(
         _("check every … seconds"), default=60, validators=[MaxValueValidator(86_400)]
     )
-    account = models.ForeignKey(Account, models.PROTECT, null=True, blank=True, related_name="bots")
-    is_active = models.BooleanField(default=False, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    account = models.ForeignKey(
+        Account,
+        models.PROTECT,
+        verbose_name=_("account"),
+        null=True,
+        blank=True,
+        related_name="bots",
+    )
+    is_active = models.BooleanField(_("switched on"), default=False, editable=False)
+    created_at = models.DateTimeField(_("made at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("changed at"), auto_now=True)
+    deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
 
     objects = BotQuerySet.as_manager()
 
@@ -185,7 +195,7 @@ class BotConfig(models.Model):
         # An empty name has its error already.
         if self.symbol and not SYMBOL.fullmatch(self.symbol):
             errors["symbol"] = _("Write it as BASE/QUOTE, for example BTC/USDT.")
-        if self.exchange and not EXCHANGE.fullmatch(self.exchange):
+        if self.exchange and self.exchange not in {SIMULATED, *names.known()}:
             errors["exchange"] = _("There is no such exchange.")
         return errors
 

@@ -21,18 +21,34 @@ class Command(models.Model):
         REFUSED = "refused", _("refused")
         EXPIRED = "expired", _("expired")
 
-    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="commands")
-    kind = models.CharField(max_length=8, choices=Kind.choices)
-    status = models.CharField(max_length=8, choices=Status.choices, default=Status.PENDING)
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    via = models.CharField(max_length=12)
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
-    result = models.CharField(max_length=200, blank=True, help_text="the gate that refused it")
-    order = models.OneToOneField(Order, models.PROTECT, null=True, related_name="command")
+    bot = models.ForeignKey(
+        BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="commands"
+    )
+    kind = models.CharField(_("command"), max_length=8, choices=Kind.choices)
+    status = models.CharField(
+        _("status"), max_length=8, choices=Status.choices, default=Status.PENDING
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        verbose_name=_("by whom"),
+        null=True,
+        related_name="+",
+    )
+    via = models.CharField(_("by which door"), max_length=12)
+    created_at = models.DateTimeField(_("made at"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    result = models.CharField(
+        _("result"), max_length=200, blank=True, help_text=_("the gate that refused it")
+    )
+    order = models.OneToOneField(
+        Order, models.PROTECT, verbose_name=_("order"), null=True, related_name="command"
+    )
 
     class Meta:
+        verbose_name = _("command")
+        verbose_name_plural = _("commands")
         constraints = [
             # A second click while the first one waits is a 409, decided by the database.
             models.UniqueConstraint(

@@ -18,18 +18,30 @@ class Decision(models.Model):
         FAILED = "failed", _("failed")
         INTERRUPTED = "interrupted", _("interrupted")
 
-    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="decisions")
-    action = models.CharField(max_length=12, choices=Action.choices)
-    gate = models.CharField(max_length=40, help_text="the rule that decided")
-    numbers: Any = models.JSONField(default=dict, help_text="what the rule compared, newest tick")
-    message = models.TextField(blank=True)
-    order = models.ForeignKey(Order, models.PROTECT, null=True, related_name="decisions")
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
-    count = models.PositiveIntegerField(default=1, help_text="ticks that this row stands for")
-    fence = models.PositiveBigIntegerField(help_text="the newest of those ticks")
+    bot = models.ForeignKey(
+        BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="decisions"
+    )
+    action = models.CharField(_("action"), max_length=12, choices=Action.choices)
+    gate = models.CharField(_("gate"), max_length=40, help_text=_("the rule that decided"))
+    numbers: Any = models.JSONField(
+        _("numbers"), default=dict, help_text=_("what the rule compared, newest tick")
+    )
+    message = models.TextField(_("message"), blank=True)
+    order = models.ForeignKey(
+        Order, models.PROTECT, verbose_name=_("order"), null=True, related_name="decisions"
+    )
+    first_at = models.DateTimeField(_("first at"))
+    last_at = models.DateTimeField(_("last at"))
+    count = models.PositiveIntegerField(
+        _("count"), default=1, help_text=_("ticks that this row stands for")
+    )
+    fence = models.PositiveBigIntegerField(
+        _("tick number"), help_text=_("the newest of those ticks")
+    )
 
     class Meta:
+        verbose_name = _("decision")
+        verbose_name_plural = _("decisions")
         indexes = [models.Index(fields=["bot", "-id"], name="decision_newest")]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from string import ascii_lowercase, digits
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from bots.models.account import Account
 from bots.models.bot import BotConfig
@@ -16,6 +17,20 @@ from trading.position import BookedFill
 
 ALPHABET = digits + ascii_lowercase
 PREFIX = "bs"
+#: What people read for the values of trading.market.
+SIDES = {Side.BUY.value: _("buy"), Side.SELL.value: _("sell")}
+TYPES = {OrderType.MARKET.value: _("market"), OrderType.LIMIT.value: _("limit")}
+STATUSES = {
+    OrderStatus.SENT.value: _("sent"),
+    OrderStatus.UNKNOWN.value: _("outcome unknown"),
+    OrderStatus.OPEN.value: _("open"),
+    OrderStatus.PARTIAL.value: _("partly filled"),
+    OrderStatus.FILLED.value: _("filled"),
+    OrderStatus.CANCELED.value: _("canceled"),
+    OrderStatus.EXPIRED.value: _("expired"),
+    OrderStatus.REJECTED.value: _("rejected"),
+    OrderStatus.ABANDONED.value: _("never accepted"),
+}
 
 
 def base36(number: int, width: int) -> str:
@@ -37,40 +52,57 @@ class Order(models.Model):
     """One order, from the intent to its last fill. Its status only moves forward."""
 
     class Purpose(models.TextChoices):
-        ENTRY = "entry"
-        EXIT = "exit"
+        ENTRY = "entry", _("entry")
+        EXIT = "exit", _("exit")
 
-    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="orders")
-    account = models.ForeignKey(Account, models.PROTECT, related_name="orders")
-    client_order_id = models.CharField(max_length=36, unique=True)
-    exchange_order_id = models.CharField(max_length=64, null=True)  # noqa: DJ001 - unique
-    symbol = models.CharField(max_length=40)
-    side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
-    type = models.CharField(max_length=8, choices=[(t.value, t.value) for t in OrderType])
-    purpose = models.CharField(max_length=5, choices=Purpose.choices)
-    reason = models.CharField(max_length=32, help_text="the gate that decided")
-    amount = MoneyField(help_text="base units asked for")
-    price = MoneyField(null=True, help_text="limit price")
-    expected_price = MoneyField(null=True, help_text="what the decision reckoned with")
-    dust = MoneyField(default=0, help_text="base units below which a rest cannot be sold")
+    bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="orders")
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="orders"
+    )
+    client_order_id = models.CharField(_("client order id"), max_length=36, unique=True)
+    exchange_order_id = models.CharField(_("exchange order id"), max_length=64, null=True)  # noqa: DJ001 - unique
+    symbol = models.CharField(_("symbol"), max_length=40)
+    side = models.CharField(_("side"), max_length=4, choices=list(SIDES.items()))
+    type = models.CharField(_("type"), max_length=8, choices=list(TYPES.items()))
+    purpose = models.CharField(_("purpose"), max_length=5, choices=Purpose.choices)
+    reason = models.CharField(_("reason"), max_length=32, help_text=_("the gate that decided"))
+    amount = MoneyField(_("amount"), help_text=_("base units asked for"))
+    price = MoneyField(_("price"), null=True, help_text=_("limit price"))
+    expected_price = MoneyField(
+        _("expected price"), null=True, help_text=_("what the decision reckoned with")
+    )
+    dust = MoneyField(
+        _("dust"), default=0, help_text=_("base units below which a rest cannot be sold")
+    )
     status = models.CharField(
+        _("status"),
         max_length=9,
-        choices=[(s.value, s.value) for s in OrderStatus],
+        choices=list(STATUSES.items()),
         default=OrderStatus.SENT,
     )
-    filled = MoneyField(default=0)
-    average = MoneyField(null=True)
-    booked = MoneyField(default=0, help_text="base units of the fills we hold")
-    is_settled = models.BooleanField(default=False, help_text="final, and every fill is booked")
-    signed_at = models.DateTimeField(help_text="exchange time in the signed request")
-    fence = models.PositiveBigIntegerField(help_text="the tick that wrote it")
-    run_epoch = models.PositiveBigIntegerField()
-    not_found = models.PositiveSmallIntegerField(default=0, help_text="final 'no such order's")
-    message = models.CharField(max_length=500, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(auto_now=True)
+    filled = MoneyField(_("filled amount"), default=0)
+    average = MoneyField(_("average price"), null=True)
+    booked = MoneyField(
+        _("booked amount"), default=0, help_text=_("base units of the fills we hold")
+    )
+    is_settled = models.BooleanField(
+        _("settled"), default=False, help_text=_("final, and every fill is booked")
+    )
+    signed_at = models.DateTimeField(
+        _("signed at"), help_text=_("exchange time in the signed request")
+    )
+    fence = models.PositiveBigIntegerField(_("tick number"), help_text=_("the tick that wrote it"))
+    run_epoch = models.PositiveBigIntegerField(_("run epoch"))
+    not_found = models.PositiveSmallIntegerField(
+        _("not found"), default=0, help_text=_("final 'no such order's")
+    )
+    message = models.CharField(_("message"), max_length=500, blank=True)
+    created_at = models.DateTimeField(_("made at"), default=timezone.now)
+    updated_at = models.DateTimeField(_("changed at"), auto_now=True)
 
     class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "exchange_order_id"], name="order_exchange_id_unique"
@@ -113,24 +145,34 @@ class Order(models.Model):
 class Fill(models.Model):
     """One execution. Fee conversion and trading day are fixed when it is written down."""
 
-    order = models.ForeignKey(Order, models.PROTECT, related_name="fills")
-    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="fills")
-    account = models.ForeignKey(Account, models.PROTECT, related_name="fills")
-    symbol = models.CharField(max_length=40)
-    trade_id = models.CharField(max_length=64)
-    side = models.CharField(max_length=4, choices=[(s.value, s.value) for s in Side])
-    price = MoneyField()
-    amount = MoneyField(help_text="base units")
-    quote = MoneyField(help_text="value in quote currency")
-    fee = MoneyField()
-    fee_currency = models.CharField(max_length=20)
-    fee_quote = MoneyField(help_text="the fee in quote currency")
-    fee_base = MoneyField(default=0, help_text="the fee where it was taken in base currency")
-    realized_pnl = MoneyField(default=0, help_text="quote currency, fees included")
-    at = models.DateTimeField(help_text="the exchange's time")
-    trading_day = models.DateField()
+    order = models.ForeignKey(Order, models.PROTECT, verbose_name=_("order"), related_name="fills")
+    bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="fills")
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="fills"
+    )
+    symbol = models.CharField(_("symbol"), max_length=40)
+    trade_id = models.CharField(_("trade id"), max_length=64)
+    side = models.CharField(_("side"), max_length=4, choices=list(SIDES.items()))
+    price = MoneyField(_("price"))
+    amount = MoneyField(_("amount"), help_text=_("base units"))
+    quote = MoneyField(_("value"), help_text=_("value in quote currency"))
+    fee = MoneyField(_("fee"))
+    fee_currency = models.CharField(_("fee currency"), max_length=20)
+    fee_quote = MoneyField(_("fee in quote currency"), help_text=_("the fee in quote currency"))
+    fee_base = MoneyField(
+        _("fee in base currency"),
+        default=0,
+        help_text=_("the fee where it was taken in base currency"),
+    )
+    realized_pnl = MoneyField(
+        _("realised PnL"), default=0, help_text=_("quote currency, fees included")
+    )
+    at = models.DateTimeField(_("time"), help_text=_("the exchange's time"))
+    trading_day = models.DateField(_("trading day"))
 
     class Meta:
+        verbose_name = _("fill")
+        verbose_name_plural = _("fills")
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "symbol", "trade_id"], name="fill_trade_unique"
@@ -156,14 +198,16 @@ class Fill(models.Model):
 class DayStats(models.Model):
     """One bot's trading day: the fold of that day's fills, closed by the rollover."""
 
-    bot = models.ForeignKey(BotConfig, models.PROTECT, related_name="days")
-    day = models.DateField()
-    pnl = MoneyField(default=0, help_text="realised, quote currency")
-    fees = MoneyField(default=0, help_text="quote currency")
-    trades = models.PositiveIntegerField(default=0, help_text="positions opened")
-    closed_at = models.DateTimeField(null=True)
+    bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="days")
+    day = models.DateField(_("day"))
+    pnl = MoneyField(_("PnL"), default=0, help_text=_("realised, quote currency"))
+    fees = MoneyField(_("fees"), default=0, help_text=_("quote currency"))
+    trades = models.PositiveIntegerField(_("trades"), default=0, help_text=_("positions opened"))
+    closed_at = models.DateTimeField(_("closed at"), null=True)
 
     class Meta:
+        verbose_name = _("trading day")
+        verbose_name_plural = _("trading days")
         constraints = [models.UniqueConstraint(fields=["bot", "day"], name="day_once_per_bot")]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from bots.models.fields import MoneyField
 from bots.models.ledger import ALPHABET
@@ -13,9 +14,13 @@ from bots.models.ledger import ALPHABET
 class Heartbeat(models.Model):
     """When a part of the platform last worked: worker (canary), sweep, reset."""
 
-    name = models.CharField(max_length=40, primary_key=True)
-    at = models.DateTimeField()
-    note = models.CharField(max_length=200, blank=True)
+    name = models.CharField(_("name"), max_length=40, primary_key=True)
+    at = models.DateTimeField(_("time"))
+    note = models.CharField(_("note"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("sign of life")
+        verbose_name_plural = _("signs of life")
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M:%S}"
@@ -35,7 +40,11 @@ class Heartbeat(models.Model):
 class Installation(models.Model):
     """The one row that marks this installation's orders on shared exchanges."""
 
-    mark = models.CharField(max_length=3)
+    mark = models.CharField(_("mark"), max_length=3)
+
+    class Meta:
+        verbose_name = _("installation")
+        verbose_name_plural = _("installations")
 
     def __str__(self) -> str:
         return self.mark
@@ -50,20 +59,22 @@ class Installation(models.Model):
 class Market(models.Model):
     """One market's rules as a worker last read them: pages search and check against these."""
 
-    exchange = models.CharField(max_length=32)
-    mode = models.CharField(max_length=8)
-    symbol = models.CharField(max_length=40)
-    base = models.CharField(max_length=20)
-    quote = models.CharField(max_length=20)
-    is_tradable = models.BooleanField(default=True)
-    amount_step = MoneyField()
-    price_tick = MoneyField()
-    min_amount = MoneyField(default=0)
-    min_notional = MoneyField(default=0)
-    taker_fee = MoneyField(default=0)
-    as_of = models.DateTimeField(default=timezone.now)
+    exchange = models.CharField(_("exchange"), max_length=32)
+    mode = models.CharField(_("mode"), max_length=8)
+    symbol = models.CharField(_("symbol"), max_length=40)
+    base = models.CharField(_("base currency"), max_length=20)
+    quote = models.CharField(_("quote currency"), max_length=20)
+    is_tradable = models.BooleanField(_("tradable"), default=True)
+    amount_step = MoneyField(_("amount step"))
+    price_tick = MoneyField(_("price tick"))
+    min_amount = MoneyField(_("least amount"), default=0)
+    min_notional = MoneyField(_("least value"), default=0)
+    taker_fee = MoneyField(_("taker fee"), default=0)
+    as_of = models.DateTimeField(_("as of"), default=timezone.now)
 
     class Meta:
+        verbose_name = _("market")
+        verbose_name_plural = _("markets")
         constraints = [
             models.UniqueConstraint(fields=["exchange", "mode", "symbol"], name="market_once")
         ]

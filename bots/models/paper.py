@@ -3,17 +3,22 @@
 from typing import Any
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from bots.models.account import Account
 from bots.models.fields import MoneyField
 
 
 class PaperBalance(models.Model):
-    account = models.ForeignKey(Account, models.PROTECT, related_name="paper_balances")
-    currency = models.CharField(max_length=20)
-    units = MoneyField(default=0)
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="paper_balances"
+    )
+    currency = models.CharField(_("currency"), max_length=20)
+    units = MoneyField(_("units"), default=0)
 
     class Meta:
+        verbose_name = _("paper balance")
+        verbose_name_plural = _("paper balances")
         constraints = [
             models.UniqueConstraint(fields=["account", "currency"], name="paper_balance_once")
         ]
@@ -25,12 +30,16 @@ class PaperBalance(models.Model):
 class PaperOrder(models.Model):
     """An answer the paper exchange gave: asked again, it says the same."""
 
-    account = models.ForeignKey(Account, models.PROTECT, related_name="paper_orders")
-    client_order_id = models.CharField(max_length=36)
-    report: Any = models.JSONField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="paper_orders"
+    )
+    client_order_id = models.CharField(_("client order id"), max_length=36)
+    report: Any = models.JSONField(_("answer"))
+    created_at = models.DateTimeField(_("made at"), auto_now_add=True)
 
     class Meta:
+        verbose_name = _("paper order")
+        verbose_name_plural = _("paper orders")
         constraints = [
             models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_order_once")
         ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from bots.models.account import User
 
@@ -13,13 +14,19 @@ SCOPES = ("read", "trade", "keys", "live")
 
 
 class ApiToken(models.Model):
-    owner = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
-    name = models.CharField(max_length=60)
-    digest = models.CharField(max_length=64, unique=True)
-    scopes: Any = models.JSONField(default=list)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
+    owner = models.ForeignKey(
+        User, models.CASCADE, verbose_name=_("owner"), related_name="api_tokens"
+    )
+    name = models.CharField(_("token name"), max_length=60)
+    digest = models.CharField(_("digest"), max_length=64, unique=True)
+    scopes: Any = models.JSONField(_("rights"), default=list)
+    created_at = models.DateTimeField(_("made at"), auto_now_add=True)
+    last_used_at = models.DateTimeField(_("last used at"), null=True)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(self.scopes)})"
