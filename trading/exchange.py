@@ -5,12 +5,22 @@ unknown unless `sent` is False), `Rejected` (a clear no to this one request), `R
 account: switch the bot off), `Unusable` (an answer came, but no order may be built on it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from trading.market import Candles, Holding, KeyRights, OrderReport, OrderRequest, Quote, Rules
+from trading.market import (
+    Candles,
+    FundingReport,
+    Holding,
+    KeyRights,
+    OrderReport,
+    OrderRequest,
+    PositionReport,
+    Quote,
+    Rules,
+)
 
 
 class Fault(StrEnum):
@@ -94,8 +104,18 @@ class Feed(Protocol):
         ...
 
 
+class Can(StrEnum):
+    """What an account offers beyond market orders and limit orders."""
+
+    STOP = "stop"  # stop and target orders that rest at the exchange
+    PAIR = "pair"  # a stop and a target of which one cancels the other (spot: they share the coins)
+    FUTURES = "futures"
+
+
 class Exchange(Feed, Protocol):
     """One account on one exchange."""
+
+    can: frozenset[Can]
 
     #: True when "not found" becomes final: after this long past signed_at the exchange cannot
     #: accept the request any more. None: absence proves nothing.
@@ -105,12 +125,26 @@ class Exchange(Feed, Protocol):
         """Send one order, once. Rejected, Refused, or Unreachable (see `sent`)."""
         ...
 
+    def place_pair(
+        self, stop: OrderRequest, target: OrderRequest
+    ) -> tuple[OrderReport, OrderReport]:
+        """Send a stop and a target that cancel each other, once; fails as `place` does, as one."""
+        ...
+
     def find(self, request: OrderRequest, exchange_order_id: str = "") -> OrderReport | None:
         """Look an order up by client order id, with its fills; None: the exchange has none."""
         ...
 
     def cancel(self, request: OrderRequest, exchange_order_id: str = "") -> None:
         """Ask for cancellation; Rejected when there is nothing to cancel."""
+        ...
+
+    def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        """Return every order that rests in the market, ours or not; without fills."""
+        ...
+
+    def history(self, symbol: str, since: int) -> Sequence[OrderReport]:
+        """Return every order made since then (Unix ms), ours or not, oldest first; no fills."""
         ...
 
     def balance(self) -> Mapping[str, Holding]:
@@ -123,4 +157,16 @@ class Exchange(Feed, Protocol):
 
     def rights(self) -> KeyRights:
         """Return what the key may do; Refused(KEY_INVALID) when the exchange refuses it."""
+        ...
+
+    def prepare(self, symbol: str, leverage: int) -> None:
+        """Futures: one-way mode, isolated margin, this leverage; what is so already is fine."""
+        ...
+
+    def position(self, symbol: str) -> PositionReport:
+        """Futures: return the account's position in the market; amount 0 when flat."""
+        ...
+
+    def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
+        """Futures: return the funding paid and received since then (Unix ms), oldest first."""
         ...

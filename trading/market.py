@@ -34,8 +34,18 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
+    """POST_ONLY is a limit order that is refused where it would trade at once.
+
+    STOP and TARGET rest at the exchange until the price reaches their `trigger`: a stop when it
+    moves against the position, a target when it moves with it; then they trade at market, a
+    target with a `price` at that limit.
+    """
+
     MARKET = "market"
     LIMIT = "limit"
+    POST_ONLY = "post_only"
+    STOP = "stop"
+    TARGET = "target"
 
 
 class OrderStatus(StrEnum):
@@ -175,7 +185,11 @@ def floor_to(value: Decimal, step: Decimal) -> Decimal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """One order as it will be sent; `signed_at` (Unix ms, exchange time) is part of the fence."""
+    """One order as it will be sent; `signed_at` (Unix ms, exchange time) is part of the fence.
+
+    `price` is the limit price of LIMIT and POST_ONLY, `trigger` that of STOP and TARGET, both quote
+    currency. `reduce_only` (futures): the order may shrink a position, never open or turn one.
+    """
 
     client_order_id: str
     symbol: str
@@ -183,6 +197,8 @@ class OrderRequest:
     type: OrderType
     amount: Decimal
     price: Decimal | None = None
+    trigger: Decimal | None = None
+    reduce_only: bool = False
     signed_at: int
 
 
@@ -225,6 +241,33 @@ class Holding:
     @property
     def total(self) -> Decimal:
         return self.free + self.used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionReport:
+    """A futures position as the exchange tells it; `amount` is base units, negative when short.
+
+    `entry_price`, `mark_price` and `liquidation_price` are quote currency.
+    """
+
+    symbol: str
+    amount: Decimal
+    entry_price: Decimal | None = None
+    mark_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    leverage: int | None = None
+    is_isolated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingReport:
+    """One funding payment of a perpetual: `amount` in `currency`, positive when received."""
+
+    funding_id: str
+    symbol: str
+    amount: Decimal
+    currency: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -402,6 +402,11 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('client_order_id', models.CharField(max_length=36, verbose_name='client order id')),
                 ('report', models.JSONField(verbose_name='answer')),
+                ('is_open', models.BooleanField(default=False, verbose_name='open')),
+                ('price', bots.models.fields.MoneyField(decimal_places=18, max_digits=38, null=True, verbose_name='limit price')),
+                ('fee', bots.models.fields.MoneyField(decimal_places=18, default=0, max_digits=38, verbose_name='fee')),
+                ('currency', models.CharField(blank=True, max_length=20, verbose_name='currency')),
+                ('held', bots.models.fields.MoneyField(decimal_places=18, default=0, max_digits=38, verbose_name='units set aside')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='made at')),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='paper_orders', to='bots.account', verbose_name='account')),
             ],
@@ -533,6 +538,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='paperbalance',
             constraint=models.UniqueConstraint(fields=('account', 'currency'), name='paper_balance_once'),
+        ),
+        migrations.AddIndex(
+            model_name='paperorder',
+            index=models.Index(condition=models.Q(('is_open', True)), fields=['account'], name='paper_order_open'),
         ),
         migrations.AddConstraint(
             model_name='paperorder',

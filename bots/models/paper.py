@@ -28,13 +28,21 @@ class PaperBalance(models.Model):
 
 
 class PaperOrder(models.Model):
-    """An answer the paper exchange gave: asked again, it says the same."""
+    """An answer the paper exchange gave: asked again, it says the same.
+
+    For an open order `held` units of `currency` are set aside; `price` and `fee`: quote currency.
+    """
 
     account = models.ForeignKey(
         Account, models.PROTECT, verbose_name=_("account"), related_name="paper_orders"
     )
     client_order_id = models.CharField(_("client order id"), max_length=36)
     report: Any = models.JSONField(_("answer"))
+    is_open = models.BooleanField(_("open"), default=False)
+    price = MoneyField(_("limit price"), null=True)
+    fee = MoneyField(_("fee"), default=0)
+    currency = models.CharField(_("currency"), max_length=20, blank=True)
+    held = MoneyField(_("units set aside"), default=0)
     created_at = models.DateTimeField(_("made at"), auto_now_add=True)
 
     class Meta:
@@ -42,6 +50,11 @@ class PaperOrder(models.Model):
         verbose_name_plural = _("paper orders")
         constraints = [
             models.UniqueConstraint(fields=["account", "client_order_id"], name="paper_order_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["account"], condition=models.Q(is_open=True), name="paper_order_open"
+            )
         ]
 
     def __str__(self) -> str:

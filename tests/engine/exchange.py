@@ -1,20 +1,23 @@
 """An account on the scripted market whose answers may come late, in parts, or never."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from tests.engine.market import Market
-from trading.exchange import ExchangeError, Fault, Rejected
+from trading.exchange import Can, ExchangeError, Fault, Rejected
 from trading.market import (
     EXACT,
     Candles,
     FillReport,
+    FundingReport,
     Holding,
     KeyRights,
     OrderReport,
     OrderRequest,
     OrderStatus,
+    OrderType,
+    PositionReport,
     Quote,
     Rules,
     Side,
@@ -28,21 +31,39 @@ class ScriptedExchange:
     the shares in which an order fills, of which the first `visible` are told (None: all); `lags`
     fills are missing from an answer that counts them already.
     `rate` in `fee_currency` is the fee: of the value in quote, of the amount in base, else flat.
+
+    Market orders fill at once. All others rest, unless `rests` is False, until the market's price
+    meets them when somebody asks; `fill` fills a share of one, at any time, also after its cancel.
+    `foreign` are orders of the account that are not ours. `on_place` and `on_cancel` are called
+    once, before the order is taken or cancelled. With Can.FUTURES in `can` fills make a position
+    instead of coins; `prepared` and `payments` are what was asked for and what funding came.
     """
 
     fence_ms: int | None = 20_000
 
-    def __init__(self, market: Market, *, usdt: str = "10000") -> None:
+    def __init__(
+        self, market: Market, *, usdt: str = "10000", can: frozenset[Can] = frozenset()
+    ) -> None:
         self.name = market.name
         self.market = market
         self.key = market.key
+        self.can = can
         self.holdings = {"USDT": Decimal(usdt)}
         self.requests: list[OrderRequest] = []
         self.taken: dict[str, OrderReport] = {}
+        self.resting: dict[str, OrderRequest] = {}
+        self.partner: dict[str, str] = {}
+        self.cancelled: list[str] = []
+        self.foreign: list[OrderReport] = []
         self.refuse: ExchangeError | None = None
+        self.refuse_pair: ExchangeError | None = None
         self.lose_answer: ExchangeError | None = None
         self.find_error: ExchangeError | None = None
+        self.cancel_error: ExchangeError | None = None
+        self.list_error: ExchangeError | None = None
         self.on_place: Callable[[], object] | None = None
+        self.on_cancel: Callable[[], object] | None = None
+        self.rests = True
         self.parts: tuple[str, ...] = ("1",)
         self.visible: int | None = None
         self.lags = 0
@@ -50,6 +71,9 @@ class ScriptedExchange:
         self.fee_currency = "USDT"
         self.rate = Decimal("0.001")
         self.times: tuple[int, ...] = ()
+        self.prepared: list[tuple[str, int]] = []
+        self.payments: list[FundingReport] = []
+        self.positions: dict[str, PositionReport] = {}
 
     def now(self) -> int:
         return self.market.now()
@@ -73,22 +97,98 @@ class ScriptedExchange:
             hook()
         if self.refuse is not None:
             raise self.refuse
-        self._execute(request)
+        self._take(request)
         if self.lose_answer is not None:
             raise self.lose_answer
         return self.told(request.client_order_id)
 
+    def place_pair(
+        self, stop: OrderRequest, target: OrderRequest
+    ) -> tuple[OrderReport, OrderReport]:
+        self.requests += [stop, target]
+        if self.refuse_pair is not None:
+            raise self.refuse_pair
+        for one, other in ((stop, target), (target, stop)):
+            self.partner[one.client_order_id] = other.client_order_id
+            self._take(one)
+        if self.lose_answer is not None:
+            raise self.lose_answer
+        return self.told(stop.client_order_id), self.told(target.client_order_id)
+
     def find(self, request: OrderRequest, exchange_order_id: str = "") -> OrderReport | None:
         if self.find_error is not None:
             raise self.find_error
+        self._judge()
         known = request.client_order_id in self.taken
         return self.told(request.client_order_id) if known else None
 
     def cancel(self, request: OrderRequest, exchange_order_id: str = "") -> None:
-        raise Rejected(Fault.ORDER_REJECTED, "there is no open order to cancel")
+        if self.on_cancel is not None:
+            hook, self.on_cancel = self.on_cancel, None
+            hook()
+        self._judge()
+        name = request.client_order_id
+        if name not in self.resting:
+            raise Rejected(Fault.ORDER_REJECTED, "there is no open order to cancel")
+        self._end(name, OrderStatus.CANCELED)
+        self.cancelled.append(name)
+        if name in self.partner and self.partner[name] in self.resting:
+            self._end(self.partner[name], OrderStatus.CANCELED)
+        if self.cancel_error is not None:
+            raise self.cancel_error
+
+    def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        return [report for report in self.history(symbol, 0) if not report.status.is_final]
+
+    def history(self, symbol: str, since: int) -> Sequence[OrderReport]:
+        if self.list_error is not None:
+            raise self.list_error
+        self._judge()
+        reports = [*self.taken.values(), *self.foreign]
+        return [
+            replace(report, fills=())
+            for report in reports
+            if report.symbol == symbol and report.at >= since
+        ]
+
+    def prepare(self, symbol: str, leverage: int) -> None:
+        self.prepared.append((symbol, leverage))
+
+    def position(self, symbol: str) -> PositionReport:
+        self._judge()
+        if symbol in self.positions:
+            return self.positions[symbol]
+        amount = Decimal(0)
+        for report in self.taken.values():
+            if report.symbol == symbol:
+                amount += report.filled if report.side is Side.BUY else -report.filled
+        return PositionReport(symbol=symbol, amount=amount, mark_price=self.market.price)
+
+    def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
+        return [paid for paid in self.payments if paid.symbol == symbol and paid.at >= since]
 
     def balance(self) -> Mapping[str, Holding]:
-        return {name: Holding(free=free) for name, free in self.holdings.items() if free}
+        self._judge()
+        held: dict[str, Decimal] = {}
+        if Can.FUTURES not in self.can:
+            held = self._held()
+        return {
+            name: Holding(free=units - held.get(name, 0), used=held.get(name, Decimal(0)))
+            for name, units in self.holdings.items()
+            if units
+        }
+
+    def fill(self, client_order_id: str, share: str = "1", *, price: str | None = None) -> None:
+        """Fill this share of an order's amount, at its own price, its trigger or `price`."""
+        report = self.taken[client_order_id]
+        request = next(r for r in self.requests if r.client_order_id == client_order_id)
+        at = Decimal(price) if price else request.price or request.trigger or self.market.price
+        amount = min(report.amount * Decimal(share), report.amount - report.filled)
+        with localcontext(EXACT):
+            self._book(report, (self._fill(request, len(report.fills), at, amount),))
+        partner = self.partner.get(client_order_id)
+        if partner in self.resting:
+            self._end(partner, OrderStatus.EXPIRED)
 
     def cost_margin(self, rules: Rules, ask: Decimal) -> Decimal:
         return rules.taker_fee
@@ -106,33 +206,91 @@ class ScriptedExchange:
         filled = sum((fill.amount for fill in fills), Decimal(0))
         return replace(report, status=status, filled=filled, fills=fills)
 
-    def _execute(self, request: OrderRequest) -> None:
-        price = self.market.price
-        with localcontext(EXACT):
-            fills = tuple(self._fill(request, index, price) for index in range(len(self.parts)))
-        filled = sum((fill.amount for fill in fills), Decimal(0))
-        self.taken[request.client_order_id] = OrderReport(
+    def _take(self, request: OrderRequest) -> None:
+        report = OrderReport(
             client_order_id=request.client_order_id,
             exchange_order_id=f"x{len(self.taken) + 1}-{self.key}",
             symbol=request.symbol,
             side=request.side,
-            status=self.end,
+            status=OrderStatus.OPEN,
             amount=request.amount,
-            filled=filled,
-            average=price,
+            filled=Decimal(0),
+            average=None,
             at=self.now(),
-            fills=fills,
         )
-        sign = 1 if request.side is Side.BUY else -1
+        self.taken[request.client_order_id] = report
+        if request.type is not OrderType.MARKET and self.rests:
+            self.resting[request.client_order_id] = request
+            return
+        price = self.market.price
+        with localcontext(EXACT):
+            fills = tuple(
+                self._fill(request, index, price, request.amount * Decimal(part))
+                for index, part in enumerate(self.parts)
+            )
+        self._book(report, fills)
+        self._end(request.client_order_id, self.end)
+
+    def _judge(self) -> None:
+        """Fill what the market's price meets."""
+        price = self.market.price
+        for name, request in list(self.resting.items()):
+            if name not in self.resting:
+                continue
+            level = request.trigger or request.price or price
+            rises = (request.side is Side.SELL) != (request.type is OrderType.STOP)
+            if price >= level if rises else price <= level:
+                self.fill(name, price=f"{price:f}" if request.price is None else None)
+
+    def _book(self, report: OrderReport, fills: tuple[FillReport, ...]) -> None:
+        """Add fills to an order, and what they bring and cost to the holdings."""
+        all_fills = report.fills + fills
+        filled = sum((fill.amount for fill in all_fills), Decimal(0))
+        value = sum((fill.quote for fill in all_fills), Decimal(0))
+        status = OrderStatus.FILLED if filled >= report.amount else OrderStatus.PARTIAL
+        if report.status.is_final:
+            status = report.status
+        with localcontext(EXACT):
+            average = value / filled if filled else None
+        name = report.client_order_id
+        self.taken[name] = replace(
+            report, status=status, filled=filled, average=average, at=self.now(), fills=all_fills
+        )
+        if status is OrderStatus.FILLED:
+            self.resting.pop(name, None)
+        sign = 1 if report.side is Side.BUY else -1
+        base = report.symbol.partition("/")[0]
         for fill in fills:
-            base = request.symbol.partition("/")[0]
-            self._add(base, sign * fill.amount)
-            self._add("USDT", -sign * fill.quote)
+            if Can.FUTURES not in self.can:
+                self._add(base, sign * fill.amount)
+                self._add("USDT", -sign * fill.quote)
             if fill.fee_currency in (base, "USDT"):
                 self._add(fill.fee_currency, -fill.fee)
 
-    def _fill(self, request: OrderRequest, index: int, price: Decimal) -> FillReport:
-        amount = request.amount * Decimal(self.parts[index])
+    def _end(self, client_order_id: str, status: OrderStatus) -> None:
+        self.resting.pop(client_order_id, None)
+        report = self.taken[client_order_id]
+        self.taken[client_order_id] = replace(report, status=status, at=self.now())
+
+    def _held(self) -> dict[str, Decimal]:
+        """What resting orders hold back; a pair holds its coins once."""
+        held: dict[str, Decimal] = {}
+        counted: set[str] = set()
+        for name, request in self.resting.items():
+            if self.partner.get(name) in counted:
+                continue
+            counted.add(name)
+            left = request.amount - self.taken[name].filled
+            price = request.price or request.trigger or Decimal(0)
+            currency, amount = request.symbol.partition("/")[0], left
+            if request.side is Side.BUY:
+                currency, amount = "USDT", left * price
+            held[currency] = held.get(currency, Decimal(0)) + amount
+        return held
+
+    def _fill(
+        self, request: OrderRequest, index: int, price: Decimal, amount: Decimal
+    ) -> FillReport:
         base = request.symbol.partition("/")[0]
         fee = self.rate
         if self.fee_currency == "USDT":

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from tests.trading.candles import btcusdt_1m
 from trading.exchange import ExchangeError, Fault, Rejected
+from trading.exchanges.book import Resting
 from trading.exchanges.recorded import RecordedFeed, ReplayClock
 from trading.market import Candles, Holding, OrderReport, Quote, Rules
 
@@ -71,11 +72,12 @@ class CountedFeed:
 
 
 class DictBook:
-    """A paper account in memory, with the contract of trading.exchanges.paper.Book."""
+    """A paper account in memory, with the contract of trading.exchanges.book.Book."""
 
     def __init__(self, **balances: str) -> None:
         self.holdings = {currency: Decimal(free) for currency, free in balances.items()}
         self.reports: dict[str, OrderReport] = {}
+        self.open: dict[str, Resting] = {}
 
     def find(self, client_order_id: str) -> OrderReport | None:
         return self.reports.get(client_order_id)
@@ -86,14 +88,45 @@ class DictBook:
     def record(self, report: OrderReport, deltas: Mapping[str, Decimal]) -> OrderReport:
         if report.client_order_id in self.reports:
             return self.reports[report.client_order_id]
-        changed = dict(self.holdings)
-        for currency, delta in deltas.items():
-            changed[currency] = changed.get(currency, Decimal(0)) + delta
-            if changed[currency] < 0:
-                raise Rejected(Fault.INSUFFICIENT_FUNDS, currency)
-        self.holdings = changed
+        self._change(deltas)
         self.reports[report.client_order_id] = report
         return report
 
+    def rest(self, order: Resting) -> OrderReport:
+        name = order.report.client_order_id
+        if name not in self.reports:
+            if self._free(order.currency) < order.held:
+                raise Rejected(Fault.INSUFFICIENT_FUNDS, order.currency)
+            self.open[name], self.reports[name] = order, order.report
+        return self.reports[name]
+
+    def close(self, report: OrderReport, deltas: Mapping[str, Decimal]) -> OrderReport:
+        if self.open.pop(report.client_order_id, None) is not None:
+            self._change(deltas)
+            self.reports[report.client_order_id] = report
+        return self.reports[report.client_order_id]
+
+    def resting(self) -> list[Resting]:
+        return list(self.open.values())
+
+    def since(self, at: int) -> list[OrderReport]:
+        return [report for report in self.reports.values() if report.at >= at]
+
     def balance(self) -> Mapping[str, Holding]:
-        return {name: Holding(free=free) for name, free in self.holdings.items() if free}
+        return {
+            name: Holding(free=self._free(name), used=units - self._free(name))
+            for name, units in self.holdings.items()
+            if units
+        }
+
+    def _free(self, currency: str) -> Decimal:
+        held = [order.held for order in self.open.values() if order.currency == currency]
+        return self.holdings.get(currency, Decimal(0)) - sum(held)
+
+    def _change(self, deltas: Mapping[str, Decimal]) -> None:
+        before = dict(self.holdings)
+        for currency, delta in deltas.items():
+            self.holdings[currency] = self.holdings.get(currency, Decimal(0)) + delta
+            if self._free(currency) < 0:
+                self.holdings = before
+                raise Rejected(Fault.INSUFFICIENT_FUNDS, currency)

@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from tests.trading.feeds import RULES, SYMBOL, CountedFeed, DictBook
-from trading.exchange import Fault, Rejected, Unreachable, Unusable
+from trading.exchange import Fault, Refused, Rejected, Unreachable, Unusable
 from trading.exchanges.paper import PaperExchange
-from trading.market import OrderRequest, OrderStatus, OrderType, Quote, Side
+from trading.market import Holding, OrderRequest, OrderStatus, OrderType, Quote, Side
 from trading.market_data import MarketData
 
 PRICE = Quote(symbol=SYMBOL, bid=Decimal(20_000), ask=Decimal(20_010), last=Decimal(20_005), at=0)
@@ -175,13 +175,156 @@ def test_no_order_is_filled_at_a_price_that_cannot_be(feed):
     assert not book.reports
 
 
-def test_limit_orders_and_cancellation_are_refused_clearly(feed):
+def limit(side: Side = Side.BUY, price: str = "19000", kind: OrderType = OrderType.LIMIT):
+    return replace(request(side), type=kind, price=Decimal(price))
+
+
+def move(feed: CountedFeed, bid: str, ask: str) -> None:
+    """Bring another price, after the last one has grown too old to be used again."""
+    feed.clock.advance(60_000)
+    feed.override = replace(PRICE, bid=Decimal(bid), ask=Decimal(ask), at=feed.now())
+
+
+def test_a_limit_order_rests_and_fills_when_the_price_meets_it_as_maker(feed):
+    book = DictBook(USDT="1000")
+    exchange = paper(feed, book)
+    order = limit()
+    placed = exchange.place(order)
+    assert (placed.status, placed.filled, placed.fills) == (OrderStatus.OPEN, 0, ())
+    assert exchange.balance()["USDT"] == Holding(free=Decimal("809.81"), used=Decimal("190.19"))
+    assert exchange.place(order) == placed
+    move(feed, "18999.99", "19000.01")
+    assert exchange.find(order) == placed
+    assert exchange.open_orders(SYMBOL) == [placed]
+    move(feed, "18899.99", "18900")
+    filled = exchange.find(order)
+    assert filled is not None
+    assert (filled.status, filled.average) == (OrderStatus.FILLED, Decimal(19_000))
+    (fill,) = filled.fills
+    assert (fill.quote, fill.fee, fill.at) == (Decimal(190), Decimal("0.19"), feed.now())
+    assert exchange.balance() == {
+        "BTC": Holding(free=Decimal("0.01")),
+        "USDT": Holding(free=Decimal("809.81")),
+    }
+    assert exchange.open_orders(SYMBOL) == []
+    move(feed, "1", "2")
+    assert exchange.find(order) == filled == exchange.history(SYMBOL, feed.now() - 120_000)[0]
+
+
+def test_a_limit_sale_waits_for_the_bid(feed):
+    book = DictBook(BTC="0.01")
+    exchange = paper(feed, book)
+    order = limit(Side.SELL, "21000")
+    assert exchange.place(order).status is OrderStatus.OPEN
+    assert exchange.balance() == {"BTC": Holding(used=Decimal("0.01"))}
+    with pytest.raises(Rejected, match="have 0 BTC"):
+        exchange.place(request(Side.SELL, name="bs0010000100000002"))
+    move(feed, "20999.99", "21000.5")
+    assert exchange.find(order).status is OrderStatus.OPEN
+    move(feed, "21000", "21000.5")
+    assert exchange.find(order).status is OrderStatus.FILLED
+    assert exchange.balance() == {"USDT": Holding(free=Decimal("209.79"))}
+
+
+def test_a_limit_that_the_price_meets_at_once_pays_no_more_than_its_limit(feed):
+    costs = {"slippage": Decimal("0.01")}
+    bought = paper(feed, DictBook(USDT="1000"), **costs).place(limit(price="20015.5"))
+    assert (bought.status, bought.average) == (OrderStatus.FILLED, Decimal("20015.5"))
+    assert bought.fills[0].quote == Decimal("200.155")
+    sold = paper(feed, DictBook(BTC="1"), **costs).place(limit(Side.SELL, "19999.5"))
+    assert sold.average == Decimal("19999.5")
+    cheap = paper(feed, DictBook(USDT="1000"), slippage=Decimal(0)).place(limit(price="20500"))
+    assert cheap.average == PRICE.ask
+
+
+def test_a_maker_fee_is_the_markets_unless_another_fee_is_given(feed):
+    feed.inner._rules = replace(RULES, maker_fee=Decimal("0.0002"))
+    for settings, fee in (({}, "0.038"), ({"fee_rate": Decimal("0.003")}, "0.57")):
+        move(feed, "20000", "20010")
+        exchange = paper(feed, DictBook(USDT="1000"), **settings)
+        exchange.place(limit())
+        move(feed, "18000", "18001")
+        assert exchange.find(limit()).fills[0].fee == Decimal(fee)
+
+
+def test_post_only_rests_or_is_refused_and_never_takes(feed):
     exchange = paper(feed, DictBook(USDT="1000"))
-    limit = replace(request(), type=OrderType.LIMIT, price=Decimal(1))
-    with pytest.raises(Rejected, match="market orders only"):
-        exchange.place(limit)
+    with pytest.raises(Rejected, match="would trade at once") as caught:
+        exchange.place(limit(price="20010", kind=OrderType.POST_ONLY))
+    assert caught.value.fault is Fault.ORDER_REJECTED
+    assert exchange.balance() == {"USDT": Holding(free=Decimal(1000))}
+    rests = exchange.place(limit(price="20009.99", kind=OrderType.POST_ONLY))
+    assert rests.status is OrderStatus.OPEN
+
+
+def test_a_cancelled_order_frees_its_coins_and_never_fills(feed):
+    book = DictBook(USDT="1000")
+    exchange = paper(feed, book)
+    order = limit()
+    exchange.place(order)
+    move(feed, "19500", "19501")
+    exchange.cancel(order)
+    assert exchange.balance() == {"USDT": Holding(free=Decimal(1000))}
+    move(feed, "100", "101")
+    found = exchange.find(order)
+    assert (found.status, found.filled) == (OrderStatus.CANCELED, 0)
     with pytest.raises(Rejected, match="no open order"):
-        exchange.cancel(request())
+        exchange.cancel(order)
+
+
+def test_a_cancel_that_comes_after_the_price_is_too_late(feed):
+    exchange = paper(feed, DictBook(USDT="1000"))
+    order = limit()
+    exchange.place(order)
+    move(feed, "18900", "18901")
+    with pytest.raises(Rejected, match="no open order"):
+        exchange.cancel(order)
+    assert exchange.find(order).status is OrderStatus.FILLED
+
+
+def test_without_a_price_an_open_order_is_not_judged_but_can_be_cancelled(feed):
+    exchange = paper(feed, DictBook(USDT="1000"))
+    order = limit()
+    exchange.place(order)
+    feed.clock.advance(60_000)
+    feed.error = Unusable(Fault.STALE_DATA, "no price")
+    with pytest.raises(Unreachable) as caught:
+        exchange.find(order)
+    assert caught.value.fault is Fault.STALE_DATA
+    exchange.cancel(order)
+    assert exchange.find(order).status is OrderStatus.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"price": None}, "needs a price"),
+        ({"price": Decimal("19000.001")}, "not a positive multiple"),
+        ({"price": Decimal("-1")}, "not a positive multiple"),
+        ({"price": Decimal("NaN")}, "not a positive multiple"),
+        ({"price": Decimal("900")}, "need 10, have 9 USDT"),
+        ({"type": OrderType.STOP, "trigger": Decimal(19_000)}, "no stop orders"),
+        ({"type": OrderType.TARGET, "trigger": Decimal(21_000)}, "no stop orders"),
+    ],
+)
+def test_a_limit_order_that_makes_no_sense_is_refused(feed, change, text):
+    book = DictBook(USDT="1000")
+    with pytest.raises(Rejected, match=text):
+        paper(feed, book).place(replace(limit(), **change))
+    assert not book.reports
+
+
+def test_paper_has_spot_only(feed):
+    exchange = paper(feed, DictBook(USDT="1000"))
+    assert exchange.can == frozenset()
+    with pytest.raises(Rejected):
+        exchange.place_pair(limit(), limit())
+    for call in (lambda: exchange.prepare(SYMBOL, 2), lambda: exchange.position(SYMBOL)):
+        with pytest.raises(Refused) as caught:
+            call()
+        assert caught.value.fault is Fault.CLIENT
+    with pytest.raises(Refused):
+        exchange.funding(SYMBOL, 0)
 
 
 def test_paper_shares_the_feeds_market_data(feed):

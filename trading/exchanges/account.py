@@ -1,15 +1,27 @@
 """An account on an exchange: orders that are sent once, and what became of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trading.exchange import ExchangeError, Fault, Rejected, Unreachable, Unusable
-from trading.exchanges.answers import bad, fill_reports, holdings, order_report
+from trading.exchange import Can, ExchangeError, Fault, Refused, Rejected, Unreachable, Unusable
+from trading.exchanges.answers import bad, fill_reports, holdings, listed_report, order_report
 from trading.exchanges.checks import before_sending, check_order
 from trading.exchanges.errors import Call
-from trading.market import FillReport, Holding, KeyRights, OrderReport, OrderRequest, Rules
+from trading.exchanges.listing import order_pages
+from trading.exchanges.rights import spot_rights
+from trading.exchanges.sending import TRIGGERED, create_args, pair_params
+from trading.market import (
+    FillReport,
+    FundingReport,
+    Holding,
+    KeyRights,
+    OrderReport,
+    OrderRequest,
+    PositionReport,
+    Rules,
+)
 
 if TYPE_CHECKING:
     from trading.exchanges.ccxt_exchange import CcxtFeed
@@ -36,7 +48,11 @@ class Credentials:
 
 
 class CcxtExchange:
-    """One account (trading.exchange.Exchange) on top of the feed of its exchange and mode."""
+    """One spot account (trading.exchange.Exchange) on top of the feed of its exchange and mode."""
+
+    #: What it offers on an exchange whose answers to such orders we know: on any other they could
+    #: be placed, but not believed.
+    CAN = frozenset({Can.STOP, Can.PAIR})
 
     def __init__(
         self,
@@ -55,6 +71,7 @@ class CcxtExchange:
         self.quote = feed.quote
         self._feed = feed
         self._fenced = feed.name in FENCED
+        self.can: frozenset[Can] = self.CAN if self._fenced else frozenset()
         self.fence_ms: int | None = round(fence_s * 1000) if self._fenced else None
         self._recv_window_ms = recv_window_ms
         self._client = feed.clients.client(
@@ -70,25 +87,53 @@ class CcxtExchange:
         Rejected or Refused: a clear no. Unreachable: `sent` False when the exchange surely did not
         accept it (nothing was written, 429, 418, a time it does not accept); else look it up.
         """
-        rules = self._prepare(request)
-        params: dict[str, Any] = {"clientOrderId": request.client_order_id}
-        if self._fenced:
-            # The exchange itself refuses the order once signed_at + recvWindow is past.
-            params |= {"timestamp": request.signed_at, "recvWindow": self._recv_window_ms}
-        price = None if request.price is None else format(request.price, "f")
-        kind, side, amount = request.type.value, request.side.value, format(request.amount, "f")
-        args = (request.symbol, kind, side, amount, price, params)
+        rules = self._check(request)
+        args = create_args(request, self._signing(request))
+        return order_report(self._send(request, rules, "create_order", *args), request)
+
+    def place_pair(
+        self, stop: OrderRequest, target: OrderRequest
+    ) -> tuple[OrderReport, OrderReport]:
+        """Send a stop and a target of which one cancels the other, in one request, once.
+
+        Fails as `place` does, as one: after an Unreachable with `sent` look both up by their ids.
+        """
+        if Can.PAIR not in self.can:
+            raise Rejected(Fault.ORDER_REJECTED, f"{self.name} takes no pair of orders here")
+        rules = self._check(stop)
+        self._check(target)
+        params = pair_params(stop, target, self._client.raw.market_id(stop.symbol))
+        params |= self._signing(stop)
+        answer = self._send(stop, rules, "private_post_orderlist_oco", params)
+        legs = answer.get("orderReports") if isinstance(answer, Mapping) else None
+        if not isinstance(legs, list) or not all(isinstance(leg, Mapping) for leg in legs):
+            raise bad("the answer is about no pair of orders")
+        found = {str(leg.get("clientOrderId")): leg for leg in legs}
+        return self._leg(found, stop), self._leg(found, target)
+
+    def _leg(self, legs: Mapping[str, Mapping[str, Any]], request: OrderRequest) -> OrderReport:
+        raw = self._client.raw
+        leg = legs.get(request.client_order_id)
+        if leg is None:
+            raise bad("the answer is about another pair of orders")
+        return order_report(raw.parse_order(leg, raw.market(request.symbol)), request)
+
+    def _signing(self, request: OrderRequest) -> dict[str, Any]:
+        # The exchange itself refuses the order once signed_at + recvWindow is past.
+        window = {"timestamp": request.signed_at, "recvWindow": self._recv_window_ms}
+        return window if self._fenced else {}
+
+    def _send(self, request: OrderRequest, rules: Rules, method: str, *args: Any) -> Any:
         try:
-            order = self._client.call(Call.ORDER, "create_order", *args)
+            return self._client.call(Call.ORDER, method, *args)
         except Rejected as error:
             raise Rejected(error.fault, _reason(error, request, rules)) from None
         except Unreachable as error:
             if error.fault is Fault.CLOCK:
                 self._feed.clock.forget()
             raise
-        return order_report(order, request)
 
-    def _prepare(self, request: OrderRequest) -> Rules:
+    def _check(self, request: OrderRequest) -> Rules:
         """Do what has to be done before an order is sent; what fails here was surely not sent."""
         try:
             # Of whatever age: the order is signed, and a load may take as long as that is valid.
@@ -96,7 +141,11 @@ class CcxtExchange:
             self._lend()
         except (Unreachable, Unusable) as error:
             raise before_sending(error) from None
-        check_order(request, rules, request.price)
+        if request.type in TRIGGERED and Can.STOP not in self.can:
+            raise Rejected(Fault.ORDER_REJECTED, f"{self.name} takes no stop orders here")
+        if request.reduce_only and Can.FUTURES not in self.can:
+            raise Rejected(Fault.ORDER_REJECTED, "reduce_only is for futures")
+        check_order(request, rules, request.price or request.trigger)
         return rules
 
     def find(self, request: OrderRequest, exchange_order_id: str = "") -> OrderReport | None:
@@ -137,6 +186,35 @@ class CcxtExchange:
         if not isinstance(order, Mapping) or not order.get("id"):
             raise bad("the answer is about no order")
 
+    def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        """Return every order that rests in the market, ours or not; without fills."""
+        self._feed.markets.known(symbol)
+        return _listed(self._orders("fetch_open_orders", symbol), symbol)
+
+    def history(self, symbol: str, since: int) -> Sequence[OrderReport]:
+        """Return every order made since then (Unix ms), ours or not, oldest first; no fills."""
+        self._feed.markets.known(symbol)
+        return self._history(symbol, since)
+
+    def _history(self, symbol: str, since: int, **params: Any) -> list[OrderReport]:
+        if not self._fenced:
+            raise Refused(Fault.CLIENT, f"the order history of {self.name} cannot be read here")
+
+        def page(since: int | None, **more: Any) -> Any:
+            limits = dict(params) | more
+            return self._orders("fetch_orders", symbol, since, PAGE, limits)
+
+        return _listed(order_pages(page, since=since, now=self.now(), size=PAGE), symbol)
+
+    def _orders(self, method: str, *args: Any) -> list[Mapping[str, Any]]:
+        orders = self._read(Call.READ, method, *args)
+        # Of an answer that is no list ccxt makes an account without orders.
+        if not isinstance(orders, list) or not isinstance(
+            self._client.raw.last_json_response, list
+        ):
+            raise bad("the answer is no list of orders")
+        return orders
+
     def balance(self) -> Mapping[str, Holding]:
         """Return the account's holdings that are not zero."""
         balance = self._read(Call.READ, "fetch_balance", {"type": self._feed.market_type})
@@ -157,15 +235,19 @@ class CcxtExchange:
         if not self._fenced:
             self.balance()
             return KeyRights()
-        if "sapi" not in self._client.raw.urls["api"]:  # the testnet
-            account = self._read(Call.READ, "private_get_account")
-            return KeyRights(may_trade=_flag(account, "canTrade"))
-        said = self._read(Call.READ, "sapi_get_account_apirestrictions")
-        return KeyRights(
-            may_trade=_flag(said, "enableSpotAndMarginTrading"),
-            may_withdraw=_flag(said, "enableWithdrawals"),
-            ip_bound=_flag(said, "ipRestrict"),
-        )
+        return spot_rights(self._read, is_testnet="sapi" not in self._client.raw.urls["api"])
+
+    def prepare(self, symbol: str, leverage: int) -> None:
+        """Raise Refused: a spot account has neither margin nor leverage."""
+        raise _no_futures()
+
+    def position(self, symbol: str) -> PositionReport:
+        """Raise Refused: a spot account holds coins, no positions."""
+        raise _no_futures()
+
+    def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
+        """Raise Refused: a spot account pays no funding."""
+        raise _no_futures()
 
     def _read(self, what: Call, method: str, *args: Any) -> Any:
         """Ask a signed question; if the exchange does not like our time, once more."""
@@ -197,11 +279,12 @@ def _named(request: OrderRequest) -> dict[str, Any]:
     return {"clientOrderId": request.client_order_id}
 
 
-def _flag(answer: object, name: str) -> bool:
-    value = answer.get(name) if isinstance(answer, Mapping) else None
-    if not isinstance(value, bool):
-        raise bad(f"the answer about the key says nothing of {name}")
-    return value
+def _listed(orders: Sequence[Mapping[str, Any]], symbol: str) -> list[OrderReport]:
+    return [listed_report(order, symbol) for order in orders]
+
+
+def _no_futures() -> Refused:
+    return Refused(Fault.CLIENT, "this is a spot account: it has no futures")
 
 
 def _reason(error: ExchangeError, request: OrderRequest, rules: Rules) -> str:

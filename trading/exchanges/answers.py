@@ -18,6 +18,7 @@ from trading.market import (
     OrderRequest,
     OrderStatus,
     Quote,
+    Side,
     quantize,
 )
 
@@ -86,6 +87,37 @@ def order_report(
         average=_average(order, filled),
         at=at,
         fills=fills,
+    )
+
+
+def listed_report(order: Mapping[str, Any], symbol: str) -> OrderReport:
+    """Return the report of an order that a list of the market's orders names, ours or not.
+
+    What is odd about somebody else's order must not keep us from ours: a status that nobody
+    knows is UNKNOWN, a missing amount is what was filled. Without an id, or of another market: bad.
+    """
+    if not order.get("id") or order.get("symbol") != symbol:
+        raise bad("the list names no order of this market")
+    if order.get("side") not in tuple(Side):
+        raise bad("the list names an order that neither buys nor sells")
+    filled = number(order.get("filled") or 0, "an order's filled amount")
+    amount = max(number(order.get("amount") or 0, "an order's amount"), filled)
+    status = STATUSES.get(str(order.get("status")), OrderStatus.UNKNOWN)
+    if status is OrderStatus.OPEN and filled:
+        status = OrderStatus.PARTIAL
+    at = order.get("lastUpdateTimestamp") or order.get("timestamp")
+    if not isinstance(at, int):
+        raise bad("the list names an order without a time")
+    return OrderReport(
+        client_order_id=str(order.get("clientOrderId") or ""),
+        exchange_order_id=str(order["id"]),
+        symbol=symbol,
+        side=Side(str(order["side"])),
+        status=status,
+        amount=amount,
+        filled=filled,
+        average=_average(order, filled) if order.get("cost") is not None else None,
+        at=at,
     )
 
 

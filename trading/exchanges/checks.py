@@ -1,9 +1,10 @@
 """What can be refused of an order without asking anybody."""
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from trading.exchange import ExchangeError, Fault, Rejected, Unreachable
-from trading.market import EXACT, OrderRequest, Rules
+from trading.market import EXACT, OrderRequest, OrderType, Rules, floor_to
 from trading.rounding import readable
 
 
@@ -11,12 +12,13 @@ def check_order(request: OrderRequest, rules: Rules, price: Decimal | None = Non
     """Raise Rejected if the market cannot take this order.
 
     MARKET_HALTED; BELOW_MINIMUM with need and have (of the notional only when `price`, in quote
-    currency, is known); ORDER_REJECTED for an amount above the maximum or off the step, which
-    nobody may round in silence.
+    currency, is known); ORDER_REJECTED for an amount above the maximum, and for an amount or price
+    off its step, which nobody may round in silence.
     """
     symbol = rules.symbol
     if not rules.active:
         raise Rejected(Fault.MARKET_HALTED, f"{symbol} is not trading now")
+    check_prices(request, rules)
     with localcontext(EXACT):
         amount = request.amount
         if not amount.is_finite() or amount <= 0:
@@ -32,6 +34,31 @@ def check_order(request: OrderRequest, rules: Rules, price: Decimal | None = Non
             raise Rejected(Fault.ORDER_REJECTED, text)
         if rules.floor_amount(amount) != amount:
             text = f"{symbol}: {amount} is not a multiple of {rules.amount_step}"
+            raise Rejected(Fault.ORDER_REJECTED, text)
+
+
+#: The prices that an order of each type cannot be without.
+NEEDED: Mapping[OrderType, tuple[str, ...]] = {
+    OrderType.MARKET: (),
+    OrderType.LIMIT: ("price",),
+    OrderType.POST_ONLY: ("price",),
+    OrderType.STOP: ("trigger",),
+    OrderType.TARGET: ("trigger",),
+}
+
+
+def check_prices(request: OrderRequest, rules: Rules) -> None:
+    """Raise Rejected(ORDER_REJECTED) for a price that is missing, impossible or off the tick."""
+    for name in ("price", "trigger"):
+        value: Decimal | None = getattr(request, name)
+        if value is None:
+            if name in NEEDED[request.type]:
+                text = f"{rules.symbol}: a {request.type.value} order needs a {name}"
+                raise Rejected(Fault.ORDER_REJECTED, text)
+        elif not value.is_finite() or value <= 0 or floor_to(value, rules.price_tick) != value:
+            text = (
+                f"{rules.symbol}: {name} {value} is not a positive multiple of {rules.price_tick}"
+            )
             raise Rejected(Fault.ORDER_REJECTED, text)
 
 

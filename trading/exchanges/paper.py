@@ -1,10 +1,12 @@
 """The paper exchange: real prices, simulated fills, a balance kept by the caller's book."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal, localcontext
-from typing import Protocol
 
-from trading.exchange import Fault, Feed, Rejected, Unreachable, Unusable
+from trading.exchange import Can, Fault, Feed, Refused, Rejected, Unreachable, Unusable
+from trading.exchanges.book import Book, Resting
 from trading.exchanges.checks import before_sending, check_order, need
 from trading.execution import buy_price, fill_market
 from trading.market import (
@@ -12,42 +14,20 @@ from trading.market import (
     QUANTUM,
     Candles,
     FillReport,
+    FundingReport,
     Holding,
     KeyRights,
     OrderReport,
     OrderRequest,
     OrderStatus,
     OrderType,
+    PositionReport,
     Quote,
     Rules,
     Side,
+    quantize,
 )
 from trading.market_data import MarketData
-
-
-class Book(Protocol):
-    """Where a paper account lives. `record` is one transaction: answer, fill and balance."""
-
-    def find(self, client_order_id: str) -> OrderReport | None:
-        """Return the order stored under this client order id, with its fills."""
-        ...
-
-    def conclude(self, client_order_id: str) -> OrderReport | None:
-        """As `find`; where there is none, `record` refuses that client order id from now on."""
-        ...
-
-    def record(self, report: OrderReport, deltas: Mapping[str, Decimal]) -> OrderReport:
-        """Store the order and add `deltas` (currency -> change) to the balance.
-
-        Returns the stored order when that client order id is there already (nothing is added
-        again). Raises Rejected: INSUFFICIENT_FUNDS when a balance would fall below zero,
-        ORDER_REJECTED for one that was concluded before it came.
-        """
-        ...
-
-    def balance(self) -> Mapping[str, Holding]:
-        """Return the holdings that are not zero, keyed by currency."""
-        ...
 
 
 class PaperExchange:
@@ -55,9 +35,13 @@ class PaperExchange:
 
     Market orders fill at once and whole, by execution.fill_market; the book commits the fill
     under its client order id, so a repeated order is the stored one, and "not found" is final.
-    `fee_rate` and `slippage` are fractions (0.001 is 0.1 %); fee_rate None: the market's own.
+    A limit order that the price does not meet rests: whether it has filled, whole and at its own
+    price, is judged by the price at the moment somebody asks.
+    `fee_rate` and `slippage` are fractions (0.001 is 0.1 %); fee_rate None: the market's own,
+    for orders that rested its maker fee.
     """
 
+    can: frozenset[Can] = frozenset()
     fence_ms: int | None = 0
 
     def __init__(
@@ -98,7 +82,7 @@ class PaperExchange:
         return self._feed.quote(symbol)
 
     def place(self, request: OrderRequest) -> OrderReport:
-        """Fill a market order at the price shared by all bots of the process.
+        """Fill an order at the price shared by all bots of the process, or let it rest.
 
         Rejected: MARKET_HALTED, MARKET_UNKNOWN, BELOW_MINIMUM, INSUFFICIENT_FUNDS (need and have
         in the text), ORDER_REJECTED. Without a price to be believed: Unreachable with sent False.
@@ -106,27 +90,96 @@ class PaperExchange:
         stored = self._book.find(request.client_order_id)
         if stored is not None:
             return stored
-        if request.type is not OrderType.MARKET:
-            raise Rejected(Fault.ORDER_REJECTED, "paper accounts take market orders only")
+        if request.type in (OrderType.STOP, OrderType.TARGET):
+            raise Rejected(Fault.ORDER_REJECTED, "paper accounts take no stop orders")
         try:
             rules = self._data.rules(self._feed, request.symbol)
             quote = self._data.quote(self._feed, request.symbol)
             at = self._feed.now()
         except (Unreachable, Unusable) as error:
             raise before_sending(error) from error
-        check_order(request, rules, quote.ask if request.side is Side.BUY else quote.bid)
-        fill = fill_market(request, quote, self._slippage, self._rate(rules), rules, at)
+        touch = quote.ask if request.side is Side.BUY else quote.bid
+        check_order(request, rules, request.price or touch)
+        if request.price is None or _meets(request.side, request.price, quote):
+            return self._take(request, quote, rules, at)
+        return self._rest(request, request.price, rules, at)
+
+    def _take(self, request: OrderRequest, quote: Quote, rules: Rules, at: int) -> OrderReport:
+        if request.type is OrderType.POST_ONLY:
+            raise Rejected(Fault.ORDER_REJECTED, f"{rules.symbol}: the order would trade at once")
+        rate = self._rate(rules)
+        fill = fill_market(request, quote, self._slippage, rate, rules, at)
+        if request.price is not None and _is_worse(request.side, fill.price, request.price):
+            fill = _fill(request.client_order_id, request.price, request.amount, rate, rules, at)
         deltas = _deltas(request.side, fill, rules)
         self._check_funds(deltas)
-        return self._book.record(_report(request, fill), deltas)
+        return self._book.record(_filled(_open(request, at), fill), deltas)
+
+    def _rest(self, request: OrderRequest, price: Decimal, rules: Rules, at: int) -> OrderReport:
+        maker = rules.maker_fee if self._fee_rate is None else self._fee_rate
+        with localcontext(EXACT):
+            value = quantize(price * request.amount)
+            fee = quantize(value * maker)
+            is_buy = request.side is Side.BUY
+            held = value + fee if is_buy else request.amount
+        currency = rules.quote if is_buy else rules.base
+        self._check_funds({currency: -held})
+        report = _open(request, at)
+        order = Resting(report=report, price=price, fee=fee, currency=currency, held=held)
+        return self._book.rest(order)
+
+    def place_pair(
+        self, stop: OrderRequest, target: OrderRequest
+    ) -> tuple[OrderReport, OrderReport]:
+        """Raise Rejected: stops and targets of paper accounts are watched, not placed."""
+        raise Rejected(Fault.ORDER_REJECTED, "paper accounts take no stop orders")
 
     def find(self, request: OrderRequest, exchange_order_id: str = "") -> OrderReport | None:
-        """Return the order from the book; None is final: an order that comes later is refused."""
-        return self._book.conclude(request.client_order_id)
+        """Return the order from the book; None is final: an order that comes later is refused.
+
+        An open one is compared with the price now; without a price to be believed: Unreachable.
+        """
+        report = self._book.conclude(request.client_order_id)
+        if report is None or report.status.is_final:
+            return report
+        try:
+            return self._judge(report)
+        except Unusable as error:
+            raise Unreachable(error.fault, error.text, sent=False) from error
+
+    def _judge(self, report: OrderReport) -> OrderReport:
+        """Fill an open order if the price now is at its limit or beyond."""
+        name = report.client_order_id
+        order = next((o for o in self._book.resting() if o.report.client_order_id == name), None)
+        if order is None:  # made final by somebody else just now
+            return self._book.find(name) or report
+        rules = self._data.rules(self._feed, report.symbol)
+        if not _meets(report.side, order.price, self._data.quote(self._feed, report.symbol)):
+            return report
+        fill = _fill(name, order.price, report.amount, Decimal(0), rules, self._feed.now())
+        filled = _filled(report, replace(fill, fee=order.fee))
+        return self._book.close(filled, order.deltas(rules.base, rules.quote))
 
     def cancel(self, request: OrderRequest, exchange_order_id: str = "") -> None:
-        """Raise Rejected: a paper order is filled the moment it is there."""
+        """Cancel an open order; Rejected when there is none, or when the price just filled it."""
+        report = self._book.find(request.client_order_id)
+        if report is not None and not report.status.is_final:
+            with suppress(Unreachable, Unusable):  # without a price it has not been filled
+                report = self._judge(report)
+            if not report.status.is_final:
+                gone = replace(report, status=OrderStatus.CANCELED, at=self._feed.now())
+                report = self._book.close(gone, {})
+                if report.status is OrderStatus.CANCELED:
+                    return
         raise Rejected(Fault.ORDER_REJECTED, "there is no open order to cancel")
+
+    def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        """Return the orders that rest, as they were when somebody last asked for one."""
+        return [order.report for order in self._book.resting() if order.report.symbol == symbol]
+
+    def history(self, symbol: str, since: int) -> Sequence[OrderReport]:
+        """Return the market's orders that changed since then."""
+        return [report for report in self._book.since(since) if report.symbol == symbol]
 
     def balance(self) -> Mapping[str, Holding]:
         """Return the book's holdings."""
@@ -141,6 +194,18 @@ class PaperExchange:
     def rights(self) -> KeyRights:
         """Return what a paper account may: trade, and nothing that leaves it."""
         return KeyRights(may_trade=True, may_withdraw=False)
+
+    def prepare(self, symbol: str, leverage: int) -> None:
+        """Raise Refused: a paper account has neither margin nor leverage."""
+        raise _no_futures()
+
+    def position(self, symbol: str) -> PositionReport:
+        """Raise Refused: a paper account holds coins, no positions."""
+        raise _no_futures()
+
+    def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
+        """Raise Refused: a paper account pays no funding."""
+        raise _no_futures()
 
     def _rate(self, rules: Rules) -> Decimal:
         return rules.taker_fee if self._fee_rate is None else self._fee_rate
@@ -160,16 +225,55 @@ def _deltas(side: Side, fill: FillReport, rules: Rules) -> Mapping[str, Decimal]
         return {rules.base: -fill.amount, rules.quote: fill.quote - fill.fee}
 
 
-def _report(request: OrderRequest, fill: FillReport) -> OrderReport:
+def _meets(side: Side, price: Decimal, quote: Quote) -> bool:
+    """Whether an order with this limit would trade at once."""
+    return quote.ask <= price if side is Side.BUY else quote.bid >= price
+
+
+def _is_worse(side: Side, price: Decimal, limit: Decimal) -> bool:
+    return price > limit if side is Side.BUY else price < limit
+
+
+def _fill(
+    name: str, price: Decimal, amount: Decimal, rate: Decimal, rules: Rules, at: int
+) -> FillReport:
+    with localcontext(EXACT):
+        value = quantize(price * amount)
+        return FillReport(
+            trade_id=f"{name}-1",
+            price=price,
+            amount=amount,
+            quote=value,
+            fee=quantize(value * rate),
+            fee_currency=rules.quote,
+            at=at,
+        )
+
+
+def _open(request: OrderRequest, at: int) -> OrderReport:
     return OrderReport(
         client_order_id=request.client_order_id,
         exchange_order_id=f"paper-{request.client_order_id}",
         symbol=request.symbol,
         side=request.side,
-        status=OrderStatus.FILLED,
+        status=OrderStatus.OPEN,
         amount=request.amount,
+        filled=Decimal(0),
+        average=None,
+        at=at,
+    )
+
+
+def _filled(report: OrderReport, fill: FillReport) -> OrderReport:
+    return replace(
+        report,
+        status=OrderStatus.FILLED,
         filled=fill.amount,
         average=fill.price,
         at=fill.at,
         fills=(fill,),
     )
+
+
+def _no_futures() -> Refused:
+    return Refused(Fault.CLIENT, "paper accounts trade spot only")
