@@ -32,8 +32,10 @@ help:
 	@echo "make format        format the code"
 	@echo "make requirements  pin the newest versions that requirements*.in allow"
 
+# What is compiled is kept, even where the environment asks otherwise: five processes would compile
+# the same thousand modules at each start, which takes longer than all the rest of it.
 run: $(RUNTIME) $(BROKER)
-	@exec $(BIN)/python manage.py runplatform
+	@exec env -u PYTHONDONTWRITEBYTECODE $(BIN)/python manage.py runplatform
 
 setup: $(DEV)
 	@$(BIN)/python -m tests.chromium

@@ -11,6 +11,8 @@ from celery.signals import setup_logging
 # Its danger is pickle, and only JSON is accepted here.
 warnings.filterwarnings("ignore", message=".*superuser privileges", category=SecurityWarning)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
+# Celery would load every page and the API's schemas to check them, and throw the findings away.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("botsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")

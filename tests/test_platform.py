@@ -19,7 +19,7 @@ from django.core.management import call_command
 
 from botsite import logs
 from botsite.gunicorn import listen_host
-from botsite.platform import redis
+from botsite.platform import prepare, redis
 from botsite.platform.bootstrap import ROOT, ensure_env
 from botsite.platform.ports import free_port, in_use
 from botsite.platform.probe import main as probe
@@ -319,6 +319,55 @@ def test_only_the_web_port_is_published_and_every_service_is_confined() -> None:
 def _age(url: str) -> dict[str, int]:
     with urllib.request.urlopen(url, timeout=5) as answer:
         return dict(json.load(answer)["age_seconds"])
+
+
+def test_make_run_keeps_what_python_compiles(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "[$PYTHONDONTWRITEBYTECODE]" "$@"\n')
+    python.chmod(0o700)
+    done = subprocess.run(
+        ["make", "--silent", "run", f"BIN={tmp_path}", "RUNTIME=", "BROKER="],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "[] manage.py runplatform\n"
+
+
+def test_worker_and_beat_load_neither_pages_nor_api() -> None:
+    code = (
+        "import sys; from botsite.celery import app; app.loader.import_default_modules()\n"
+        "print(*sorted({'bots.tasks', 'bots.urls', 'bots.api'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["bots.tasks"]
+
+
+@pytest.mark.django_db
+def test_a_second_start_migrates_and_collects_nothing(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STATIC_MANIFEST = True
+    settings.DATA_DIR, settings.STATIC_ROOT = tmp_path, tmp_path / "staticfiles"
+    (tmp_path / "run").mkdir()
+    said: list[str] = []
+    prepare.database(said.append)
+    prepare.static_files(said.append)
+    assert said == ["collecting static files"]
+    commands: list[str] = []
+    monkeypatch.setattr(prepare, "call_command", lambda name, **_: commands.append(name))
+    prepare.database(said.append)
+    prepare.static_files(said.append)
+    assert commands == ["createcachetable"]
+    assert len(said) == 1
+    # Another version's packages bring other files.
+    monkeypatch.setattr(prepare, "_fingerprint", lambda: "changed")
+    prepare.static_files(said.append)
+    assert commands == ["createcachetable", "collectstatic"]
 
 
 def _group_of(pid: int) -> list[str]:
