@@ -22,6 +22,7 @@ from tests.redis_server import redis_server
 SQLITE, POSTGRES = "sqlite", "postgres"
 #: Name -> module with arguments, and the databases to run it on.
 BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
+    "start": [(["bench.start"], SQLITE)],
     "ticks": [(["bench.ticks"], SQLITE), (["bench.ticks"], POSTGRES)],
     "beat": [(["bench.beat", "Botsite's"], SQLITE), (["bench.beat", "stock"], SQLITE)],
     "rollover": [(["bench.rollover"], SQLITE), (["bench.rollover"], POSTGRES)],
