@@ -6,7 +6,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from trading.exchange import Can, ExchangeError, Fault, Refused, Rejected, Unreachable, Unusable
-from trading.exchanges.answers import bad, fill_reports, holdings, listed_report, order_report
+from trading.exchanges.answers import (
+    bad,
+    fill_reports,
+    holdings,
+    is_about,
+    listed_report,
+    order_report,
+)
 from trading.exchanges.checks import before_sending, check_order
 from trading.exchanges.errors import Call
 from trading.exchanges.listing import order_pages
@@ -183,8 +190,8 @@ class CcxtExchange:
         order = self._client.call(
             Call.CANCEL, "cancel_order", exchange_order_id or None, request.symbol, _named(request)
         )
-        if not isinstance(order, Mapping) or not order.get("id"):
-            raise bad("the answer is about no order")
+        if not is_about(order, request.client_order_id):
+            raise bad("the answer is not about this order")
 
     def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Return every order that rests in the market, ours or not; without fills."""

@@ -90,6 +90,21 @@ def order_report(
     )
 
 
+def is_about(answer: object, client_order_id: str) -> bool:
+    """Whether the answer to a cancellation names this order, alone or as a leg of its pair."""
+    info = answer.get("info") if isinstance(answer, Mapping) else None
+    if not isinstance(info, Mapping):
+        return False
+    # A cancellation has an id of its own; that of the order is then the "original" one.
+    names = ("origClientOrderId", "clientOrderId", "clientAlgoId")
+    legs = info.get("orderReports")
+    parts = [info, *(legs if isinstance(legs, list) else ())]
+    return any(
+        isinstance(part, Mapping) and client_order_id in [part.get(name) for name in names]
+        for part in parts
+    )
+
+
 def listed_report(order: Mapping[str, Any], symbol: str) -> OrderReport:
     """Return the report of an order that a list of the market's orders names, ours or not.
 
