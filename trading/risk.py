@@ -1,4 +1,4 @@
-"""How much to buy, where to get out, and when a day is over. Pure; long positions.
+"""Where to get out, and when a day is over: levels and daily limits. Pure, both directions.
 
 2 means 2 %. Daily limits and `position_size_perc` are percentages of `initial_capital`, stops and
 target of the entry price. Zero or None switches a rule off.
@@ -6,11 +6,11 @@ target of the entry price. Zero or None switches a rule off.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal, localcontext
+from decimal import Decimal, localcontext
 from enum import StrEnum
 
-from trading.market import EXACT, Rules, quantize
-from trading.rounding import ceil_to, readable
+from trading.market import EXACT, quantize
+from trading.rounding import readable
 
 ZERO = Decimal(0)
 HUNDRED = Decimal(100)
@@ -29,10 +29,21 @@ class Gate(StrEnum):
     IN_POSITION = "in_position"
     FLAT = "flat"
     DUTY_EXIT = "duty_exit"
+    DIRECTION = "direction"
+    ENTRY_RESTING = "entry_resting"
+    ENTRY_TIMEOUT = "entry_timeout"
+    SIGNAL_GONE = "signal_gone"
     MAX_DAILY_LOSS = "max_daily_loss"
     DAILY_TARGET = "daily_target"
     MAX_DAILY_TRADES = "max_daily_trades"
+    ACCOUNT_DAILY_LOSS = "account_daily_loss"
+    MAX_DRAWDOWN = "max_drawdown"
+    COOLDOWN = "cooldown"
+    STOP_GUARD = "stop_guard"
+    MAX_OPEN_POSITIONS = "max_open_positions"
     MARKET_HALTED = "market_halted"
+    SPREAD = "spread"
+    LIQUIDATION = "liquidation"
     BELOW_MINIMUM = "below_minimum"
     TOO_LARGE = "too_large"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -44,7 +55,10 @@ class Settings:
     """What the owner set for a bot; money is quote currency.
 
     `position_size_fixed` is the notional of one entry (not its margin) and wins over
-    `position_size_perc`.
+    `position_size_perc`. `direction`: long, short or both; short positions need futures.
+    `entry_type`: market, limit or post_only; the last two rest `entry_offset_perc` away from the
+    market for `entry_timeout_seconds`, and `entry_fallback` (none or market) says what comes then.
+    `loss_includes_open`: the daily loss counts the open position's, and closes it.
     """
 
     initial_capital: Decimal
@@ -58,21 +72,38 @@ class Settings:
     max_daily_loss_perc: Decimal | None = None
     daily_target_perc: Decimal | None = None
     leverage: int = 1
+    direction: str = "long"
+    entry_type: str = "market"
+    entry_offset_perc: Decimal | None = None
+    entry_timeout_seconds: int = 120
+    entry_fallback: str = "none"
+    max_spread_perc: Decimal | None = None
+    cooldown_minutes: int | None = None
+    stop_guard_stops: int | None = None
+    stop_guard_minutes: int | None = None
+    max_drawdown_perc: Decimal | None = None
+    loss_includes_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """The trading day so far: realised profit (quote currency) and positions opened."""
+    """The trading day so far: realised profit (quote currency) and positions opened.
+
+    `closed_at_loss`: the daily loss limit closed a position today. What its close really earned
+    may lie just inside the limit; the day is over all the same.
+    """
 
     pnl: Decimal = ZERO
     trades: int = 0
+    closed_at_loss: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
     """Prices (quote currency) at which a position is left; None where the rule is off.
 
-    `max_price` is the highest price seen since entry, kept while there is a position.
+    `max_price` is the most favourable price seen since entry, the highest of a long position and
+    the lowest of a short one, kept while there is a position.
     """
 
     stop: Decimal | None = None
@@ -81,44 +112,65 @@ class Levels:
     max_price: Decimal | None = None
 
 
-def levels(settings: Settings, entry_price: Decimal) -> Levels:
-    """Return the levels of a long position at the moment it is entered at `entry_price`."""
-    return _at(settings, entry_price, entry_price)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """An order that may not be sent, with the rule and its numbers for people."""
+
+    gate: Gate
+    numbers: Mapping[str, str]
 
 
-def trail(settings: Settings, levels: Levels, price: Decimal) -> Levels:
-    """Return `levels` after `price` was seen: the highest price rises, the trailing stop with it.
+def levels(settings: Settings, entry_price: Decimal, *, is_short: bool = False) -> Levels:
+    """Return the levels of a position at the moment it is entered at `entry_price`."""
+    return _at(settings, entry_price, entry_price, is_short)
 
-    The trailing stop is max_price x (1 - trailing_stop_perc / 100) of the settings of now, so it
-    never falls unless the owner widens it.
+
+def trail(settings: Settings, levels: Levels, price: Decimal, *, is_short: bool = False) -> Levels:
+    """Return `levels` after `price` was seen: the best price improves, the trailing stop with it.
+
+    The trailing stop is max_price x (1 - trailing_stop_perc / 100) of the settings of now, of a
+    short position x (1 + ...), so it never loosens unless the owner widens it.
     """
-    highest = price if levels.max_price is None else max(levels.max_price, price)
-    return replace(levels, max_price=highest, trailing=_trailing(settings, highest))
+    best = price if levels.max_price is None else _better(levels.max_price, price, is_short)
+    return replace(levels, max_price=best, trailing=_trailing(settings, best, is_short))
 
 
-def follow(settings: Settings, entry_price: Decimal, levels: Levels, price: Decimal) -> Levels:
+def follow(
+    settings: Settings,
+    entry_price: Decimal,
+    levels: Levels,
+    price: Decimal,
+    *,
+    is_short: bool = False,
+) -> Levels:
     """Return the levels of a position by the settings of now, after `price` was seen.
 
-    Only the highest price is remembered. All else follows from entry and settings, so an edited
+    Only the best price is remembered. All else follows from entry and settings, so an edited
     stop works from the next tick and levels that were never stored heal.
     """
-    highest = entry_price if levels.max_price is None else max(levels.max_price, entry_price)
-    return trail(settings, _at(settings, entry_price, highest), price)
+    seen = entry_price if levels.max_price is None else levels.max_price
+    best = _better(seen, entry_price, is_short)
+    return trail(settings, _at(settings, entry_price, best, is_short), price, is_short=is_short)
 
 
-def _at(settings: Settings, entry_price: Decimal, highest: Decimal) -> Levels:
+def _better(one: Decimal, other: Decimal, is_short: bool) -> Decimal:
+    return min(one, other) if is_short else max(one, other)
+
+
+def _at(settings: Settings, entry_price: Decimal, best: Decimal, is_short: bool) -> Levels:
+    gain = -1 if is_short else 1
     return Levels(
-        stop=_moved(entry_price, settings.stop_loss_perc, -1),
-        target=_moved(entry_price, settings.take_profit_perc, +1),
-        trailing=_trailing(settings, highest),
-        max_price=highest,
+        stop=_moved(entry_price, settings.stop_loss_perc, -gain),
+        target=_moved(entry_price, settings.take_profit_perc, gain),
+        trailing=_trailing(settings, best, is_short),
+        max_price=best,
     )
 
 
-def _trailing(settings: Settings, highest: Decimal) -> Decimal | None:
+def _trailing(settings: Settings, best: Decimal, is_short: bool) -> Decimal | None:
     if not settings.trailing_stop_active:
         return None
-    return _moved(highest, settings.trailing_stop_perc, -1)
+    return _moved(best, settings.trailing_stop_perc, 1 if is_short else -1)
 
 
 def _moved(price: Decimal, perc: Decimal | None, direction: int) -> Decimal | None:
@@ -128,23 +180,33 @@ def _moved(price: Decimal, perc: Decimal | None, direction: int) -> Decimal | No
         return quantize(price * (HUNDRED + direction * perc) / HUNDRED)
 
 
-def exit_reason(levels: Levels, price: Decimal) -> Gate | None:
-    """Return which level a sale at `price` has reached (a level itself counts), stops first."""
-    if levels.stop is not None and price <= levels.stop:
+def exit_reason(levels: Levels, price: Decimal, *, is_short: bool = False) -> Gate | None:
+    """Return which level closing at `price` has reached (a level itself counts), stops first."""
+
+    def fell_to(level: Decimal | None) -> bool:
+        return level is not None and (price >= level if is_short else price <= level)
+
+    if fell_to(levels.stop):
         return Gate.STOP_LOSS
-    if levels.trailing is not None and price <= levels.trailing:
+    if fell_to(levels.trailing):
         return Gate.TRAILING_STOP
-    if levels.target is not None and price >= levels.target:
+    target = levels.target
+    if target is not None and (price <= target if is_short else price >= target):
         return Gate.TAKE_PROFIT
     return None
 
 
-def limit_reached(settings: Settings, day: Day) -> Gate | None:
-    """Return the daily limit that forbids further entries today (a limit itself counts)."""
-    loss = _of_capital(settings, settings.max_daily_loss_perc)
-    if loss and day.pnl <= -loss:
+def limit_reached(settings: Settings, day: Day, open_pnl: Decimal = ZERO) -> Gate | None:
+    """Return the daily limit that forbids further entries today (a limit itself counts).
+
+    `open_pnl` is what closing the position now would realise, before exit fees; it counts where
+    the settings say so.
+    """
+    loss = of_capital(settings, settings.max_daily_loss_perc)
+    closed = settings.loss_includes_open and day.closed_at_loss
+    if loss and (closed or day_pnl(settings, day, open_pnl) <= -loss):
         return Gate.MAX_DAILY_LOSS
-    target = _of_capital(settings, settings.daily_target_perc)
+    target = of_capital(settings, settings.daily_target_perc)
     if target and day.pnl >= target:
         return Gate.DAILY_TARGET
     if settings.max_daily_trades and day.trades >= settings.max_daily_trades:
@@ -152,84 +214,28 @@ def limit_reached(settings: Settings, day: Day) -> Gate | None:
     return None
 
 
-def limit_numbers(settings: Settings, day: Day, gate: Gate) -> Mapping[str, str]:
+def limit_numbers(
+    settings: Settings, day: Day, gate: Gate, open_pnl: Decimal = ZERO
+) -> Mapping[str, str]:
     """Return where the day stands against the limit `gate`: {"have", "limit"} for people."""
     if gate is Gate.MAX_DAILY_TRADES:
         return {"have": str(day.trades), "limit": str(settings.max_daily_trades)}
-    limit = -_of_capital(settings, settings.max_daily_loss_perc)
     if gate is Gate.DAILY_TARGET:
-        limit = _of_capital(settings, settings.daily_target_perc)
-    return {"have": readable(day.pnl), "limit": readable(limit)}
+        limit = of_capital(settings, settings.daily_target_perc)
+        return {"have": readable(day.pnl), "limit": readable(limit)}
+    limit = -of_capital(settings, settings.max_daily_loss_perc)
+    have = day_pnl(settings, day, open_pnl)
+    return {"have": readable(have), "limit": readable(limit)}
 
 
-def _of_capital(settings: Settings, perc: Decimal | None) -> Decimal:
+def day_pnl(settings: Settings, day: Day, open_pnl: Decimal) -> Decimal:
+    """Return the profit (quote currency) that the daily loss limit is judged by."""
+    return EXACT.add(day.pnl, open_pnl) if settings.loss_includes_open else day.pnl
+
+
+def of_capital(settings: Settings, perc: Decimal | None) -> Decimal:
+    """Return a percentage of the initial capital, 0 for a rule that is off."""
     if not perc:
         return ZERO
     with localcontext(EXACT):
         return settings.initial_capital * perc / HUNDRED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sized:
-    """An entry that may be sent: base amount, and its value in quote currency."""
-
-    amount: Decimal
-    notional: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """An entry that may not be sent, with the rule and its numbers for people."""
-
-    gate: Gate
-    numbers: Mapping[str, str]
-
-
-def size(
-    settings: Settings,
-    rules: Rules,
-    price: Decimal,
-    free_quote: Decimal | None,
-    cost_margin: Decimal | None = None,
-) -> Sized | Blocked:
-    """Return the entry the settings ask for at `price` (> 0), rounded down to the market's step.
-
-    Never raises a size to a minimum and never cuts one to a maximum or to the free funds
-    (`free_quote`; None: not known, the exchange will say): such an entry is Blocked. Needed are
-    notional / leverage and `cost_margin` of the notional (a fraction; None: the taker fee).
-    """
-    # Rounding down throughout: not even the last of 76 digits may lift an amount to the next step.
-    with localcontext(EXACT, rounding=ROUND_DOWN):
-        wanted = settings.position_size_fixed or _of_capital(settings, settings.position_size_perc)
-        amount = rules.floor_amount(wanted / price)
-        if blocked := _outside(rules, price, wanted, amount):
-            return blocked
-        notional = amount * price
-        margin = rules.taker_fee if cost_margin is None else cost_margin
-        need = notional / settings.leverage + notional * margin
-        if free_quote is not None and need > free_quote:
-            numbers = need_and_have(need, free_quote, rules.quote)
-            return Blocked(gate=Gate.INSUFFICIENT_FUNDS, numbers=numbers)
-        return Sized(amount=amount, notional=quantize(notional))
-
-
-def _outside(rules: Rules, price: Decimal, wanted: Decimal, amount: Decimal) -> Blocked | None:
-    """Check an amount against the market's bounds."""
-    least = ceil_to(rules.dust_below(price), rules.amount_step)
-    if amount < least:
-        numbers = need_and_have(least * price, wanted, rules.quote)
-        return Blocked(gate=Gate.BELOW_MINIMUM, numbers=numbers)
-    if rules.max_amount is not None and amount > rules.max_amount:
-        limit = readable(rules.max_amount, ROUND_FLOOR)
-        numbers = {"max_amount": limit, "have": readable(amount), "currency": rules.base}
-        return Blocked(gate=Gate.TOO_LARGE, numbers=numbers)
-    return None
-
-
-def need_and_have(need: Decimal, have: Decimal, currency: str) -> Mapping[str, str]:
-    """Return both for people, rounded so that what is shown as needed surely suffices."""
-    return {
-        "need": readable(need, ROUND_CEILING),
-        "have": readable(have, ROUND_FLOOR),
-        "currency": currency,
-    }

@@ -10,11 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.trading.values import BUY, FLAT, HELD, NONE, SELL, D, quote, view
-from trading.execution import Decision, decide
+from trading.execution import Decision, Resting, decide
 from trading.market import Side
 from trading.position import Position
 from trading.risk import Day, Gate, Levels
 
+RESTING = Resting(side=Side.BUY, price=D(99), filled=D(0), age=60)
 STOPS = {
     "stop_loss_perc": D(2),
     "take_profit_perc": D(3),
@@ -337,6 +338,22 @@ CHANGES: list[tuple[str, dict[str, Any], object, object]] = [
         False,
         True,
     ),
+    ("direction", {"futures": True}, "long", "short"),
+    ("entry_type", {}, "market", "limit"),
+    ("entry_offset_perc", {"entry_type": "limit"}, D(1), D(2)),
+    ("entry_timeout_seconds", {"resting": RESTING}, 61, 60),
+    ("entry_fallback", {"entry_type": "limit", "fallback_due": True}, "none", "market"),
+    ("max_spread_perc", {"quote": quote("99", "101")}, D(2), D("1.99")),
+    ("cooldown_minutes", {"now": 60_000, "last_loss_at": 0}, 1, 2),
+    ("stop_guard_stops", {"stop_guard_minutes": 9, "now": 60_000, "stop_exits": (0,)}, 2, 1),
+    ("stop_guard_minutes", {"stop_guard_stops": 1, "now": 60_000, "stop_exits": (0,)}, 1, 2),
+    ("max_drawdown_perc", {"profit": D(-20)}, D(3), D(2)),
+    (
+        "loss_includes_open",
+        {"position": HELD, "quote": quote("90"), "max_daily_loss_perc": D(2)},
+        False,
+        True,
+    ),
 ]
 
 
@@ -346,7 +363,7 @@ def test_each_setting_changes_the_decision(
 ) -> None:
     first = decision(signal=BUY, **around, **{name: one})
     second = decision(signal=BUY, **around, **{name: other})
-    assert (first.action, first.gate, first.amount) != (second.action, second.gate, second.amount)
+    assert replace(first, numbers={}) != replace(second, numbers={})
 
 
 def test_the_list_above_names_every_setting() -> None:

@@ -16,14 +16,13 @@ from trading.risk import (
     Gate,
     Levels,
     Settings,
-    Sized,
     exit_reason,
     follow,
     levels,
     limit_reached,
-    size,
     trail,
 )
+from trading.sizing import Sized, size
 
 ALL = replace(
     SETTINGS,

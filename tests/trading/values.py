@@ -7,6 +7,7 @@ from typing import Any
 from trading.execution import View
 from trading.market import Quote, Rules
 from trading.position import Position
+from trading.protections import Record
 from trading.risk import Day, Levels, Settings
 from trading.strategies import Action, Signal
 
@@ -30,6 +31,10 @@ NONE = Signal(action=Action.NONE, why="ema_rsi.no_trend", numbers={"rsi": "50"})
 FLAT = Position()
 #: Two units bought at 100: a stop of 2 % lies at 98.
 HELD = Position(amount=D(2), cost=D(200), is_open=True, entry_amount=D(2), entry_quote=D(200))
+#: Two units sold at 100: a stop of 2 % lies at 102.
+SHORT = Position(
+    amount=D(2), cost=D(200), is_open=True, is_short=True, entry_amount=D(2), entry_quote=D(200)
+)
 #: The fields of Rules that `view` takes: its `quote` is the price, not the currency.
 MARKET = set(Rules.__slots__) - set(View.__slots__)
 
@@ -42,8 +47,10 @@ def quote(bid: str, ask: str | None = None) -> Quote:
 def view(price: str = "100", **changes: Any) -> View:
     """Return what a flat bot under duty trade sees without a signal, with `changes`.
 
-    Names of Settings change the settings, names of Rules the rules, all others the view.
+    Names of Settings change the settings, of Rules the rules, of Record the record, all others the
+    view.
     """
+    record = {name: changes.pop(name) for name in Record.__slots__ if name in changes}
     settings = {name: changes.pop(name) for name in Settings.__slots__ if name in changes}
     rules = {name: changes.pop(name) for name in MARKET if name in changes}
     seen = View(
@@ -55,5 +62,6 @@ def view(price: str = "100", **changes: Any) -> View:
         quote=quote(price),
         signal=NONE,
         duty="trade",
+        record=Record(**record),
     )
     return replace(seen, **changes)
