@@ -26,6 +26,7 @@ BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
     "ticks": [(["bench.ticks"], SQLITE), (["bench.ticks"], POSTGRES)],
     "beat": [(["bench.beat", "Botsite's"], SQLITE), (["bench.beat", "stock"], SQLITE)],
     "rollover": [(["bench.rollover"], SQLITE), (["bench.rollover"], POSTGRES)],
+    "halt": [(["bench.halt"], SQLITE), (["bench.halt"], POSTGRES)],
     "replay": [(["bench.replay"], SQLITE)],
     "pages": [(["bench.pages"], SQLITE), (["bench.pages"], POSTGRES)],
     "memory": [(["bench.memory"], SQLITE)],

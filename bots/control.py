@@ -7,8 +7,7 @@ Each one changes row, history and schedule in one transaction and nudges the eng
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import OperationalError, transaction
-from django.db.models import Q
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -24,6 +23,7 @@ from bots.models import (
     User,
 )
 from bots.setup import create, edit
+from bots.stopping import halt, stop, stop_once
 from trading.day import day_end, local_day
 
 __all__ = [
@@ -102,57 +102,6 @@ def _check_may_start(bot: BotConfig) -> None:
         raise Refusal("paper_only", _("This exchange is offered for paper bots only."))
 
 
-def stop(
-    bot: BotConfig,
-    *,
-    by: User | None,
-    via: str,
-    position: str = WindDown.LEAVE,
-    reason: Reason = Reason.BY_OWNER,
-) -> BotState | None:
-    """Stop a bot; `position`: leave it, close it, or stop after the next exit.
-
-    From the answer on no entry is committed. Duty stays `exit` until what is owed is done.
-    Returns None for a bot that was never started: there is nothing to stop.
-    """
-    state = outpacing(lambda: _stop(bot.pk, by, via, position, reason))
-    if state and state.duty == Duty.EXIT:
-        schedule.nudge(bot.pk)
-    return state
-
-
-def _stop(bot_id: int, by: User | None, via: str, position: str, reason: Reason) -> BotState | None:
-    bot = read(bot_id)
-    old = bot.state_or_none
-    if old is None:
-        return None
-    owes = old.has_unsettled_orders or (old.in_position and position != WindDown.LEAVE)
-    # A tick in flight may be about to learn of a fill: it settles under duty exit, then ends it.
-    if old.tick_started_at is not None:
-        owes = True
-    duty = Duty.EXIT if owes else Duty.NONE
-    if old.status == Status.STOPPED and old.duty != Duty.TRADE:
-        if (old.duty, old.wind_down) == (duty, position):
-            return old
-        reason = Reason(old.reason)
-    new = old.change(
-        Move.STOP,
-        guard={"version": old.version},
-        reason=reason,
-        duty=duty,
-        wind_down=position,
-        run_epoch=old.run_epoch + 1,
-        retry_at=None,
-    )
-    BotConfig.objects.filter(pk=bot_id).update(is_active=False)
-    record(old, new, Move.STOP, by=by, via=via, why=position)
-    Command.objects.filter(bot_id=bot_id, status=Command.Status.PENDING).update(
-        status=Command.Status.REFUSED, result="stopped", ended_at=timezone.now()
-    )
-    schedule.sync(bot_id, bot.check_interval_seconds if duty == Duty.EXIT else None)
-    return new
-
-
 def command(bot: BotConfig, kind: str, *, by: User | None, via: str) -> Command:
     """Ask the next tick to enter or exit by force. Refusal when one waits or it makes no sense."""
     row = outpacing(lambda: _command(bot.pk, kind, by, via))
@@ -202,7 +151,7 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
     """Hide a bot for good; its ledger stays. Refusal while in position or unsettled."""
 
     def attempt() -> None:
-        state = _stop(bot.pk, by, via, WindDown.LEAVE, Reason.BY_OWNER)
+        state = stop_once(bot.pk, by, via, WindDown.LEAVE, Reason.BY_OWNER)
         rows = BotConfig.objects.filter(pk=bot.pk, is_active=False)
         if state is not None:
             if state.in_position:
@@ -215,32 +164,6 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
             raise Outpaced(f"bot {bot.pk} was started")
 
     outpacing(attempt)
-
-
-def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
-    """Stop every bot of `user`, or of all (None), that has duty or would resume by itself.
-
-    `flatten` closes every position, also those that stopped bots left. Returns how many bots
-    were told. One that is busy does not spare the others: Outpaced names those at the end.
-    """
-    concerned = Q(state__duty__in=[Duty.TRADE, Duty.EXIT]) | Q(state__status=Status.PAUSED)
-    if flatten:
-        concerned |= Q(state__in_position=True)
-    bots = BotConfig.objects.filter(concerned)
-    if user is not None:
-        bots = bots.filter(owner=user)
-    position = WindDown.CLOSE if flatten else WindDown.LEAVE
-    count = 0
-    busy: list[str] = []
-    for bot in bots:
-        try:
-            stop(bot, by=by, via=via, position=position, reason=Reason.HALT)
-            count += 1
-        except (Outpaced, OperationalError):
-            busy.append(str(bot.pk))
-    if busy:
-        raise Outpaced(f"stopped: {count}; busy, not stopped: bots {', '.join(busy)}")
-    return count
 
 
 def put_key(owner: User, **fields: str) -> ApiKey:

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from bots import control, schedule, tick
+from bots import schedule, stopping, tick
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import (
     ApiToken,
@@ -180,15 +180,16 @@ def test_halt_tells_which_bots_it_did_not_reach(
     alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hers, his = traded_bot(alice), traded_bot(bob)
-    inner = control._stop
+    inner = stopping._halt
 
-    def attempt(bot_id: int, *rest: Any) -> Any:
-        if bot_id == hers.pk:
+    def attempt(bot_ids: list[int], *rest: Any) -> Any:
+        if hers.pk in bot_ids:
             raise Outpaced("taken")
-        return inner(bot_id, *rest)
+        return inner(bot_ids, *rest)
 
     monkeypatch.setattr("bots.change.ATTEMPTS", 1)
-    monkeypatch.setattr(control, "_stop", attempt)
+    monkeypatch.setattr(stopping, "CHUNK", 1)
+    monkeypatch.setattr(stopping, "_halt", attempt)
     assert run("halt") == (1, [f"stopped: 1; busy, not stopped: bots {hers.pk}"])
     assert BotState.objects.get(pk=his.pk).text == "stopped (halt)"
 

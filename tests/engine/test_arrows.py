@@ -32,6 +32,7 @@ FLOORS: list[set[str]] = [
     {
         "control",
         "holders",
+        "stopping",
         "lease",
         "ledger",
         "booking",
@@ -222,7 +223,17 @@ def test_nothing_writes_a_state_row_but_the_one_writer() -> None:
 
 
 def test_only_the_engine_changes_state_rows_at_all() -> None:
-    engine = {"booking", "change", "control", "holders", "lease", "ledger", "reset", "setup"}
+    engine = {
+        "booking",
+        "change",
+        "control",
+        "holders",
+        "lease",
+        "ledger",
+        "reset",
+        "setup",
+        "stopping",
+    }
     writers = set()
     for path in sources("bots", "botsite"):
         for node in ast.walk(tree_of(path)):
@@ -232,7 +243,7 @@ def test_only_the_engine_changes_state_rows_at_all() -> None:
                     writers.add(module_of(path))
     allowed = {f"bots.{name}" for name in engine} | {"bots.models.state"}
     assert writers <= allowed, writers - allowed
-    assert {"bots.control", "bots.ledger", "bots.reset"} <= writers
+    assert {"bots.stopping", "bots.ledger", "bots.reset"} <= writers
 
 
 # -- secrets --------------------------------------------------------------------------------------

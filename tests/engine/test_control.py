@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from bots import control, schedule
+from bots import control, schedule, stopping
 from bots.control import Refusal
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import Account, ApiKey, BotConfig, BotState, StateEvent, User
@@ -214,7 +214,7 @@ def test_a_stop_overtaken_by_a_fill_reads_again(
     """The fill shares our transaction here, so the stop that gives up takes it back with it."""
     b = bench()
     b.tick()
-    look, positions = control.read, []
+    look, positions = stopping.read, []
 
     def look_and_buy(bot_id: int) -> BotConfig:
         seen = look(bot_id)
@@ -223,7 +223,7 @@ def test_a_stop_overtaken_by_a_fill_reads_again(
         positions.append(b.state.in_position)
         return seen
 
-    monkeypatch.setattr(control, "read", look_and_buy)
+    monkeypatch.setattr(stopping, "read", look_and_buy)
     b.stop("close")
     assert positions == [True, False]
     assert b.where == ("stopped", "by_owner", "none")

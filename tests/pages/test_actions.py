@@ -1,12 +1,13 @@
 """What the buttons do. Each one is a plain form: POST, then a redirect."""
 
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from bots import control
+from bots import control, stopping
 from bots.models import BotConfig, BotState, Command, Outpaced, StateEvent, User
 from tests.pages.builders import bot_of, holding, sign_in, state_of, text_of
 
@@ -146,17 +147,19 @@ def test_halt_stops_all_bots_and_can_close_their_positions(alice: User, client: 
     assert (_state(held).reason, _state(held).duty) == ("halt", "exit")
 
 
-def _refusing(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, bot: BotConfig) -> None:
+def _refusing(
+    monkeypatch: pytest.MonkeyPatch, place: ModuleType, name: str, error: Exception, bot: BotConfig
+) -> None:
     """Have one bot's row be always taken, as by a crowd of writers."""
-    inner = getattr(control, name)
+    inner = getattr(place, name)
 
-    def attempt(bot_id: int, *rest: Any) -> Any:
-        if bot_id == bot.pk:
+    def attempt(concerned: int | list[int], *rest: Any) -> Any:
+        if concerned in (bot.pk, [bot.pk]):
             raise error
-        return inner(bot_id, *rest)
+        return inner(concerned, *rest)
 
     monkeypatch.setattr("bots.change.ATTEMPTS", 1)
-    monkeypatch.setattr(control, name, attempt)
+    monkeypatch.setattr(place, name, attempt)
 
 
 TAKEN = [Outpaced("taken"), OperationalError("database is locked")]
@@ -168,7 +171,8 @@ def test_a_busy_row_is_a_message(
     act: str, error: Exception, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot = bot_of(alice)
-    _refusing(monkeypatch, f"_{act}", error, bot)
+    place, name = {"start": (control, "_start"), "stop": (stopping, "stop_once")}[act]
+    _refusing(monkeypatch, place, name, error, bot)
     answer = client.post(f"/bots/{bot.pk}/{act}/")
     assert answer.status_code == 302
     assert "The site is busy. Try again." in text_of(client.get("/"))
@@ -181,7 +185,8 @@ def test_halt_goes_on_after_a_busy_bot_and_tells(
     busy, other = bot_of(alice, "a busy"), bot_of(alice, "b other")
     for bot in (busy, other):
         state_of(bot, "running", "no_signal", "trade")
-    _refusing(monkeypatch, "_stop", error, busy)
+    monkeypatch.setattr(stopping, "CHUNK", 1)
+    _refusing(monkeypatch, stopping, "_halt", error, busy)
     answer = client.post("/halt/", {"position": "leave"})
     assert (answer.status_code, answer.url) == (302, "/")
     assert "Not every bot was halted. Try again." in text_of(client.get("/"))
