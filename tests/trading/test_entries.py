@@ -222,6 +222,11 @@ def test_a_limit_that_is_reached_meanwhile_gives_it_up(limit: dict[str, Any], ga
     assert {"have", "limit", "limit_price"} <= set(decided.numbers)
 
 
+def test_who_stops_hears_of_the_stop_and_not_of_a_limit() -> None:
+    decided = resting(duty="exit", max_daily_loss_perc=D(2), day=Day(pnl=D(-20)))
+    assert (decided.gate, decided.pause) == (Gate.CLOSING, None)
+
+
 def test_its_own_fill_does_not_count_against_it() -> None:
     decided = resting(PARTLY, position=HELD, max_daily_trades=1, day=Day(trades=1))
     assert (decided.action, decided.gate) == ("hold", Gate.ENTRY_RESTING)

@@ -65,6 +65,13 @@ def test_levels_of_a_short_that_were_never_stored_heal() -> None:
     )
 
 
+@pytest.mark.parametrize(("is_short", "seen"), [(False, "99"), (True, "101")])
+def test_the_entry_itself_was_the_best_price_until_a_better_one(is_short: bool, seen: str) -> None:
+    """What was stored before further fills moved the entry must not loosen the trailing stop."""
+    found = follow(ALL, D(100), Levels(max_price=D(seen)), D(seen), is_short=is_short)
+    assert found.max_price == D(100)
+
+
 @pytest.mark.parametrize(
     ("price", "reason"),
     [
