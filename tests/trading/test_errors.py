@@ -3,6 +3,7 @@
 import pytest
 
 from trading.exchange import Fault, Refused, Rejected, Unreachable, Unusable
+from trading.exchanges.codes.verdicts import Table
 from trading.exchanges.errors import Call, Failure, classify, describe, scrub, silence
 
 KEY = "canaryKEYcanaryKEYcanaryKEYcanaryKEYcanaryKEYcanaryKEYcanaryKEY0"
@@ -151,7 +152,7 @@ def test_what_ccxt_refuses_before_it_sends_was_not_sent():
 def test_an_exchange_whose_codes_are_unknown_is_judged_by_ccxts_classes():
     def of(kind: str, **more: object) -> tuple[type, Fault]:
         failure = Failure(kinds=(kind,), text="", body_is_json=True, status=200, code=170131)
-        error = classify(failure, Call.ORDER, codes={})
+        error = classify(failure, Call.ORDER, codes=Table())
         assert error is not None
         return type(error), error.fault
 

@@ -1,9 +1,8 @@
 """An account on an exchange: orders that are sent once, and what became of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from trading.exchange import Can, ExchangeError, Fault, Refused, Rejected, Unreachable, Unusable
 from trading.exchanges.answers import (
@@ -15,6 +14,7 @@ from trading.exchanges.answers import (
     order_report,
 )
 from trading.exchanges.checks import before_sending, check_order
+from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
 from trading.exchanges.listing import order_pages
 from trading.exchanges.rights import spot_rights
@@ -40,18 +40,6 @@ FENCED = frozenset({"binance"})
 FENCE_S = 20.0
 #: An order's fills are read in pages of this many, and no more pages than this.
 PAGE, MAX_PAGES = 1000, 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """An API key in the clear. Lives in one process, shows nothing of itself."""
-
-    api_key: str = field(repr=False)
-    secret: str = field(repr=False)
-    passphrase: str = field(default="", repr=False)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("credentials do not leave their process")
 
 
 class CcxtExchange:
@@ -174,7 +162,7 @@ class CcxtExchange:
         params: dict[str, Any] = {"orderId": order_id}
         for _ in range(MAX_PAGES):
             trades = self._read(
-                Call.READ, "fetch_my_trades", request.symbol, None, PAGE, dict(params)
+                Call.VITAL, "fetch_my_trades", request.symbol, None, PAGE, dict(params)
             )
             page = fill_reports(trades, at=report.at, order_id=order_id)
             found.update({fill.trade_id: fill for fill in page})

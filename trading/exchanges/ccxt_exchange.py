@@ -7,9 +7,10 @@ from functools import lru_cache
 from types import ModuleType
 
 from trading.exchange import Fault, Unusable
-from trading.exchanges.account import CcxtExchange, Credentials
+from trading.exchanges.account import CcxtExchange
 from trading.exchanges.answers import bad, candle_rows, ticker_quote
 from trading.exchanges.clock import ExchangeClock
+from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
 from trading.exchanges.markets import Markets
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
@@ -129,7 +130,7 @@ class CcxtFeed:
     def _fetch_time(self) -> int:
         if not self._client.raw.has.get("fetchTime"):
             return int(self._wall() * 1000)
-        found = self._client.call(Call.READ, "fetch_time")
+        found = self._client.call(Call.VITAL, "fetch_time")
         if not isinstance(found, int):
             raise bad("the exchange's time is no number")
         return found

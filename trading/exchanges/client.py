@@ -16,7 +16,9 @@ from requests import Response
 from urllib3.exceptions import HTTPError
 
 from trading.exchange import Fault, Refused, Unreachable
-from trading.exchanges.errors import ACCOUNT_LIMIT, CODES, Call, Failure, Verdict, classify, scrub
+from trading.exchanges.codes import table_of
+from trading.exchanges.codes.verdicts import Code, Table
+from trading.exchanges.errors import Call, Failure, classify, scrub
 from trading.exchanges.kept import Kept, fingerprint
 from trading.exchanges.wire import Wire, causes
 
@@ -35,8 +37,6 @@ SURPRISES = (
     TypeError,
     ValueError,
 )
-#: Error codes by exchange; where they are unknown ccxt's classes have to do.
-CODES_OF: Mapping[str, Mapping[int, Verdict]] = {"binance": CODES}
 #: One call instead of seven to load the markets, and none that needs a key.
 OPTIONS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "binance": lambda market_type: {
@@ -79,7 +79,7 @@ class Clients:
         self.monotonic = monotonic
         self.wire = Wire()
         self.errors = (ccxt.BaseError, *SURPRISES)
-        self.codes = CODES_OF.get(exchange_id, {})
+        self.codes = table_of(exchange_id, market_type)
         self._silent_until: dict[str, float] = {}
         self._kept: Kept[Client] = Kept(size=KEPT_CLIENTS, idle_s=KEPT_SECONDS, monotonic=monotonic)
 
@@ -165,7 +165,7 @@ class Client:
         if error_or_none is None:
             return None
         if error_or_none.retry_after:
-            limited = self._account if failure.code == ACCOUNT_LIMIT else ""
+            limited = self._account if failure.code in self._clients.codes.account_limits else ""
             self._clients.keep_silent(limited, error_or_none.retry_after)
         raise error_or_none
 
@@ -179,7 +179,7 @@ class Client:
         wire = self._clients.wire
         response = wire.response
         body = self.raw.last_http_response or ""
-        code, message, is_json = read_body(body)
+        code, message, is_json = read_body(body, self._clients.codes)
         return Failure(
             kinds=kinds,
             text=text if is_json or not body else f"{text} {body[:1000]}",
@@ -203,7 +203,7 @@ class Client:
         return "" if isinstance(error, self._clients.errors[0]) else "the answer makes no sense"
 
 
-def read_body(body: str) -> tuple[int | None, str, bool]:
+def read_body(body: str, table: Table) -> tuple[Code | None, str, bool]:
     """Return code and message of an error body, and whether it is a JSON object at all."""
     try:
         answer = json.loads(body)
@@ -211,12 +211,7 @@ def read_body(body: str) -> tuple[int | None, str, bool]:
         return None, "", False
     if not isinstance(answer, dict):
         return None, "", False
-    code, message = answer.get("code"), answer.get("msg")
-    try:
-        number = int(str(code))
-    except ValueError:
-        number = None
-    return number, message if isinstance(message, str) else "", True
+    return *table.read(answer), True
 
 
 def retry_after(response: Response | None) -> float | None:

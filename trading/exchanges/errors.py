@@ -12,6 +12,24 @@ from enum import StrEnum
 from html import unescape
 
 from trading.exchange import ExchangeError, Fault, Refused, Rejected, Unreachable, Unusable
+from trading.exchanges.codes import binance
+from trading.exchanges.codes.verdicts import (
+    BAD_KEY,
+    HALTED,
+    LIMITED,
+    MALFORMED,
+    NO_FUNDS,
+    NO_MARKET,
+    NO_ORDER,
+    NO_RIGHT,
+    SO_ALREADY,
+    UNBELIEVABLE,
+    UNCERTAIN,
+    Code,
+    Outcome,
+    Table,
+    Verdict,
+)
 
 #: Silence kept when an exchange limits or bans us without saying for how long, in seconds.
 LIMIT_S, BAN_S = 10.0, 120.0
@@ -25,78 +43,29 @@ class Call(StrEnum):
 
     READ = "read"
     FIND = "find"  # of an order, which may not exist
+    VITAL = "vital"  # a read that the fate of an order hangs on: its fills, the time to sign it
     ORDER = "order"
     CANCEL = "cancel"
+    SET = "set"  # a setting of the account
 
 
-class Outcome(StrEnum):
-    """The decision that a failure leads to."""
+#: Calls that say what becomes of money that is at stake already.
+URGENT = frozenset({Call.FIND, Call.VITAL, Call.ORDER, Call.CANCEL})
 
-    UNKNOWN = "unknown"  # no answer to be believed: for an order, look it up later
-    NOT_ACCEPTED = "not_accepted"  # surely not carried out: may be decided anew later
-    REJECTED = "rejected"  # a clear no to this request
-    REFUSED = "refused"  # a clear no to this account
-    ABSENT = "absent"  # there is no such order
-
-
-Verdict = tuple[Outcome, Fault]
-
-UNCERTAIN: Verdict = (Outcome.UNKNOWN, Fault.MAINTENANCE)
-UNBELIEVABLE: Verdict = (Outcome.UNKNOWN, Fault.BAD_ANSWER)
-LIMITED: Verdict = (Outcome.NOT_ACCEPTED, Fault.RATE_LIMIT)
-MALFORMED: Verdict = (Outcome.REJECTED, Fault.ORDER_REJECTED)
-BAD_KEY: Verdict = (Outcome.REFUSED, Fault.KEY_INVALID)
-
-#: Binance's codes (developers.binance.com, spot, "Error codes"); -11xx are all about the request.
-CODES: Mapping[int, Verdict] = {
-    -1000: UNCERTAIN,  # an unknown error occurred while processing the request
-    -1001: UNCERTAIN,  # disconnected
-    -1002: (Outcome.REFUSED, Fault.KEY_RIGHTS),
-    -1003: LIMITED,
-    -1006: UNCERTAIN,  # unexpected response; execution status unknown
-    -1007: UNCERTAIN,  # timeout; execution status unknown
-    -1008: UNCERTAIN,  # overloaded
-    -1013: MALFORMED,  # a filter
-    -1015: LIMITED,  # too many new orders: concerns the account
-    -1016: UNCERTAIN,  # shutting down
-    -1020: MALFORMED,
-    -1021: (Outcome.NOT_ACCEPTED, Fault.CLOCK),
-    -1022: BAD_KEY,  # the signature does not fit the secret
-    **dict.fromkeys(range(-1199, -1099), MALFORMED),
-    -1121: (Outcome.REJECTED, Fault.MARKET_UNKNOWN),
-    -2008: BAD_KEY,
-    -2010: MALFORMED,  # new order rejected: the message says why
-    -2011: (Outcome.ABSENT, Fault.ORDER_REJECTED),
-    -2013: (Outcome.ABSENT, Fault.ORDER_REJECTED),
-    -2014: BAD_KEY,
-    -2015: BAD_KEY,
-}
-#: The one code that limits an account and not our address.
-ACCOUNT_LIMIT = -1015
-
-#: Parts of a message that say more than the codes -1013 and -2010; the first that fits counts.
-MESSAGES: tuple[tuple[str, Verdict], ...] = (
-    ("insufficient balance", (Outcome.REJECTED, Fault.INSUFFICIENT_FUNDS)),
-    # The id is ours and was sent once: an order of that name is there, so it has to be looked up.
-    ("duplicate order sent", UNBELIEVABLE),
-    ("market is closed", (Outcome.REJECTED, Fault.MARKET_HALTED)),
-    ("notional", (Outcome.REJECTED, Fault.BELOW_MINIMUM)),
-    ("disabled on this account", (Outcome.REFUSED, Fault.KEY_RIGHTS)),
-    ("trading is not enabled", (Outcome.REFUSED, Fault.KEY_RIGHTS)),
-)
-EXPLAINED = frozenset({-1013, -2010})
 
 #: ccxt's classes, for exchanges whose codes we do not know; looked up from the most special on.
 CLASSES: Mapping[str, Verdict] = {
-    "InsufficientFunds": (Outcome.REJECTED, Fault.INSUFFICIENT_FUNDS),
-    "OrderNotFound": (Outcome.ABSENT, Fault.ORDER_REJECTED),
+    "InsufficientFunds": NO_FUNDS,
+    "OrderNotFound": NO_ORDER,
     "InvalidOrder": MALFORMED,
     "ArgumentsRequired": MALFORMED,
-    "BadSymbol": (Outcome.REJECTED, Fault.MARKET_UNKNOWN),
-    "MarketClosed": (Outcome.REJECTED, Fault.MARKET_HALTED),
-    "PermissionDenied": (Outcome.REFUSED, Fault.KEY_RIGHTS),
-    "AccountNotEnabled": (Outcome.REFUSED, Fault.KEY_RIGHTS),
-    "AccountSuspended": (Outcome.REFUSED, Fault.KEY_RIGHTS),
+    "BadSymbol": NO_MARKET,
+    "MarketClosed": HALTED,
+    "MarginModeAlreadySet": SO_ALREADY,
+    "NoChange": SO_ALREADY,
+    "PermissionDenied": NO_RIGHT,
+    "AccountNotEnabled": NO_RIGHT,
+    "AccountSuspended": NO_RIGHT,
     "AuthenticationError": BAD_KEY,
     "NotSupported": (Outcome.REFUSED, Fault.CLIENT),
     "InvalidNonce": (Outcome.UNKNOWN, Fault.CLOCK),
@@ -109,7 +78,7 @@ CLASSES: Mapping[str, Verdict] = {
 }
 #: Classes that, when the exchange answered, count only if the answer was its own JSON: a proxy's
 #: 401 or 404 page is neither a refused key nor a missing order.
-SAID_BY_EXCHANGE = frozenset({Outcome.REJECTED, Outcome.REFUSED, Outcome.ABSENT})
+SAID_BY_EXCHANGE = frozenset({Outcome.REJECTED, Outcome.REFUSED, Outcome.ABSENT, Outcome.UNCHANGED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +96,12 @@ class Failure:
     written: bool = True
     status: int | None = None
     body_is_json: bool = False
-    code: int | None = None
+    code: Code | None = None
     message: str = ""
     retry_after: float | None = None
 
 
-def verdict(failure: Failure, *, codes: Mapping[int, Verdict] = CODES) -> Verdict:
+def verdict(failure: Failure, *, codes: Table = binance.SPOT) -> Verdict:
     """Return what the failure decides, whatever the call was. `codes`: those of this exchange."""
     if failure.attempted and not failure.written:
         return (Outcome.NOT_ACCEPTED, Fault.NETWORK)
@@ -141,16 +110,17 @@ def verdict(failure: Failure, *, codes: Mapping[int, Verdict] = CODES) -> Verdic
         return LIMITED
     if status is not None and status >= 500:
         return UNCERTAIN
-    if code in EXPLAINED and code in codes:
+    found = None if code is None else codes.rows.get(code)
+    if found is None or code in codes.explained:
         lowered = failure.message.lower()
-        for part, meaning in MESSAGES:
+        for part, meaning in codes.messages:
             if part in lowered:
                 return meaning
-    if code is not None and code in codes:
-        return codes[code]
+    if found is not None:
+        return found
     if status == 451:
         return UNCERTAIN
-    return _by_class(failure, knows_codes=bool(codes) and code is not None)
+    return _by_class(failure, knows_codes=codes.is_complete and code is not None)
 
 
 def _by_class(failure: Failure, *, knows_codes: bool) -> Verdict:
@@ -171,9 +141,12 @@ def classify(
     failure: Failure,
     call: Call,
     *secrets: str,
-    codes: Mapping[int, Verdict] = CODES,
+    codes: Table = binance.SPOT,
 ) -> ExchangeError | None:
-    """Return the error to raise, its text scrubbed; None when a FIND found no such order."""
+    """Return the error to raise, its text scrubbed.
+
+    None when a FIND found no such order, or what was to be SET is so already.
+    """
     outcome, fault = verdict(failure, codes=codes)
     text = describe(failure, *secrets)
     if outcome is Outcome.REFUSED:
@@ -182,13 +155,15 @@ def classify(
         return _rejection(fault, text, call)
     if outcome is Outcome.ABSENT:
         return _absence(fault, text, call)
+    if outcome is Outcome.UNCHANGED:
+        return None if call is Call.SET else Unreachable(Fault.BAD_ANSWER, text)
     sent = outcome is Outcome.UNKNOWN and failure.attempted
     after = silence(failure) if not sent and fault is Fault.RATE_LIMIT else None
     return Unreachable(fault, text, sent=sent, retry_after=after)
 
 
 def _rejection(fault: Fault, text: str, call: Call) -> ExchangeError:
-    if call in (Call.ORDER, Call.CANCEL):
+    if call in (Call.ORDER, Call.CANCEL, Call.SET):
         return Rejected(fault, text)
     if fault is Fault.MARKET_UNKNOWN:
         return Unusable(fault, text)
