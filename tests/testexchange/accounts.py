@@ -16,6 +16,7 @@ PERMISSIONS = {
     "enableWithdrawals": False,
     "ipRestrict": False,
     "enableFutures": False,
+    "permitsUniversalTransfer": False,
 }
 
 
@@ -55,6 +56,12 @@ class Account:
         balance = self.balance(asset)
         self.deposits[asset] = self.deposits.get(asset, ZERO) + free - balance.free
         balance.free = free
+
+    def move_out(self, asset: str, amount: Decimal, now_ms: int) -> None:
+        """Moves free funds to another wallet of the same owner, or back when negative."""
+        self.balance(asset).free -= amount
+        self.deposits[asset] = self.deposits.get(asset, ZERO) - amount
+        self.last_change_ms = now_ms
 
     def dump(self) -> dict[str, dict[str, str]]:
         return {

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import urllib.error
 import urllib.request
+from decimal import Decimal
 from typing import Any
 
 import ccxt
@@ -15,6 +16,7 @@ from tests.testexchange.process import TestExchange
 
 NOON = 1_678_363_200_000  # 2023-03-09 12:00 UTC
 SYMBOL = "BTC/USDT"
+PERP = "BTC/USDT:USDT"
 
 
 def client_of(server: TestExchange, api_key: str, secret: str, **more: Any) -> ccxt.binance:
@@ -76,6 +78,71 @@ class Trader:
         return self.server.control.trades(self.name)
 
 
+class FuturesTrader:
+    """An account of its own with USDT in both wallets, trading perpetuals."""
+
+    def __init__(self, server: TestExchange, name: str, *, isolated: bool = True) -> None:
+        self.name = name
+        self.key = hashlib.sha256(name.encode()).hexdigest()
+        self.control = server.control
+        self.control.add_account(
+            name,
+            api_key=self.key,
+            secret="secret",
+            balances={"USDT": "10000"},
+            futures_balances={"USDT": "10000"},
+            permissions={"enableFutures": True, "permitsUniversalTransfer": True},
+        )
+        options = {
+            "defaultType": "swap",
+            "fetchMarkets": {"types": ["linear"]},
+            "fetchCurrencies": False,
+            "fetchMargins": False,
+        }
+        self.ccxt = client_of(server, self.key, "secret", options=options)
+        self.ccxt.load_markets()
+        if isolated:
+            self.ccxt.set_margin_mode("isolated", PERP)
+            self.ccxt.set_leverage(10, PERP)
+
+    def order(
+        self,
+        side: str,
+        amount: float,
+        client_id: str,
+        price: float | None = None,
+        **params: Any,
+    ) -> Any:
+        """A market order, or a limit order at `price`."""
+        kind = "market" if price is None else "limit"
+        given = {"newClientOrderId": client_id, **params}
+        return self.ccxt.create_order(PERP, kind, side, amount, price, given)
+
+    def stop(self, side: str, amount: float, client_id: str, **params: Any) -> Any:
+        """A conditional order at the market, reduce-only."""
+        given = {"clientAlgoId": client_id, "reduceOnly": True, **params}
+        return self.ccxt.create_order(PERP, "market", side, amount, None, given)
+
+    def fetch(self, client_id: str, *, trigger: bool = False) -> Any:
+        params = {"clientOrderId": client_id} | ({"trigger": True} if trigger else {})
+        return self.ccxt.fetch_order(None, PERP, params)
+
+    def position(self) -> Any:
+        """The only position, None when there is none."""
+        found = self.ccxt.fetch_positions([PERP])
+        return found[0] if found else None
+
+    def truth(self) -> dict[str, Any]:
+        return self.control.futures(self.name)
+
+    def wallet(self) -> Decimal:
+        return Decimal(self.truth()["wallets"][self.name]["USDT"])
+
+    def income(self, kind: str) -> list[Decimal]:
+        records = self.truth()["income"][self.name]
+        return [Decimal(r["income"]) for r in records if r["incomeType"] == kind]
+
+
 def calm(control: ExchangeControl) -> None:
     """A known state: noon, BTC at 20000, plain fees, no spread, no fault."""
     control.set_time(NOON, auth="exchange")
@@ -84,6 +151,10 @@ def calm(control: ExchangeControl) -> None:
     control.set_fee(maker="0.001", taker="0.001", mode="default", bnb_price="300")
     control.refuse(False)
     control.clear_faults()
+    control.set_fee(futures=True, maker="0.0002", taker="0.0005", mode="quote", bnb_price="300")
+    control.set_limits()
+    control.set_mark("BTCUSDT", None)
+    control.clear_price("BTCUSDT", futures=True)
     control.set_price("BTCUSDT", "20000")
 
 

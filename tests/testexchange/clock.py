@@ -12,31 +12,40 @@ def wall_ms() -> int:
 class Clock:
     """`now` drives prices, candles and trades; `auth_now` drives `GET time` and timestamp checks.
 
-    `auth` is "exchange" (both are the same) or "wall" (timestamps are checked against real time,
-    so that a client with an ordinary clock can trade in a replayed past). `skew_ms` shifts auth_now
-    only.
+    The time stands (rate 0), runs with real time (1) or faster or slower. `auth` is "exchange"
+    (both are the same) or "wall" (timestamps are checked against real time, so that a client with
+    an ordinary clock can trade in a replayed past). `skew_ms` shifts auth_now only.
     """
 
     def __init__(
-        self, *, now_ms: int | None = None, running: bool = False, auth: str = "exchange"
+        self,
+        *,
+        now_ms: int | None = None,
+        running: bool = False,
+        auth: str = "exchange",
+        rate: float | None = None,
     ) -> None:
         self.skew_ms = 0
-        self._frozen: int | None = None
-        self._offset = 0
         self.auth = "exchange"
+        self.set_real()
         if now_ms is not None:
-            self.set(now_ms, running=running)
+            self.set(now_ms, rate=float(running) if rate is None else rate)
         self.set_auth(auth)
 
     def now(self) -> int:
-        return wall_ms() + self._offset if self._frozen is None else self._frozen
+        return self._from_ms + int((wall_ms() - self._wall_ms) * self.rate)
 
     def auth_now(self) -> int:
         return (wall_ms() if self.auth == "wall" else self.now()) + self.skew_ms
 
-    def set(self, now_ms: int, *, running: bool = False) -> None:
-        self._frozen = None if running else now_ms
-        self._offset = now_ms - wall_ms() if running else 0
+    def set(self, now_ms: int, *, rate: float = 0.0) -> None:
+        """It is `now_ms`, and from now on `rate` ms pass in a real one; ValueError below 0."""
+        if rate < 0:
+            raise ValueError("time does not run backwards")
+        self._from_ms, self._wall_ms, self.rate = now_ms, wall_ms(), rate
+
+    def set_rate(self, rate: float) -> None:
+        self.set(self.now(), rate=rate)
 
     def set_auth(self, auth: str) -> None:
         if auth not in ("exchange", "wall"):
@@ -44,10 +53,7 @@ class Clock:
         self.auth = auth
 
     def advance(self, ms: int) -> None:
-        if self._frozen is None:
-            self._offset += ms
-        else:
-            self._frozen += ms
+        self._from_ms += ms
 
     def set_real(self) -> None:
-        self._frozen, self._offset = None, 0
+        self.set(wall_ms(), rate=1.0)

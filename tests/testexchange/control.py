@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from tests.testexchange import truth
 from tests.testexchange.app import App
 from tests.testexchange.errors import ApiError
 from tests.testexchange.fees import FeeSchedule
+from tests.testexchange.futures_orders import FuturesOrder
+from tests.testexchange.limits import Settings
 from tests.testexchange.markets import FillPlan, Market
 from tests.testexchange.messages import Request, Response
 from tests.testexchange.money import ZERO, number
@@ -40,18 +43,28 @@ class Control:
             return Response.json({"error": f"{type(error).__name__}: {error}"}, 400)
         return Response.json(result)
 
-    def _market(self, symbol: str) -> Market:
-        return self._exchange.markets[symbol]
+    def _market(self, symbol: str, futures: bool = False) -> Market:
+        return (self._exchange.futures.markets if futures else self._exchange.markets)[symbol]
 
     # Time
 
     def now(self) -> int:
         return self._exchange.clock.now()
 
-    def set_time(self, now_ms: int, running: bool = False, auth: str | None = None) -> int:
-        self._exchange.clock.set(now_ms, running=running)
+    def set_time(
+        self,
+        now_ms: int,
+        running: bool = False,
+        auth: str | None = None,
+        rate: float | None = None,
+    ) -> int:
+        self._exchange.clock.set(now_ms, rate=float(running) if rate is None else rate)
         if auth is not None:
             self._exchange.clock.set_auth(auth)
+        return self.now()
+
+    def set_rate(self, rate: float) -> int:
+        self._exchange.clock.set_rate(rate)
         return self.now()
 
     def advance(self, ms: int) -> int:
@@ -67,28 +80,42 @@ class Control:
 
     # Markets
 
-    def price(self, symbol: str) -> str:
-        return number(self._market(symbol).price(self.now()))
+    def price(self, symbol: str, futures: bool = False) -> str:
+        return number(self._market(symbol, futures).price(self.now()))
 
-    def set_price(self, symbol: str, price: str) -> None:
-        self._market(symbol).spec.check_price(Decimal(price))
-        self._market(symbol).explicit_price = Decimal(price)
+    def set_price(self, symbol: str, price: str, futures: bool = False) -> None:
+        market = self._market(symbol, futures)
+        market.spec.check_price(Decimal(price))
+        market.explicit_price = Decimal(price)
 
-    def clear_price(self, symbol: str) -> None:
-        self._market(symbol).explicit_price = None
+    def clear_price(self, symbol: str, futures: bool = False) -> None:
+        self._market(symbol, futures).explicit_price = None
+
+    def set_mark(self, symbol: str, price: str | None) -> None:
+        """The mark price of a contract; None: it is the last price again."""
+        self._exchange.futures.markets[symbol].explicit_mark = price and Decimal(price)
+
+    def set_funding_rate(self, symbol: str, rate: str) -> None:
+        self._exchange.futures.markets[symbol].funding_rate = Decimal(rate)
 
     def set_spread(self, fraction: str) -> None:
-        for market in self._exchange.markets.values():
+        futures = self._exchange.futures.markets.values()
+        for market in [*self._exchange.markets.values(), *futures]:
             market.spread = Decimal(fraction)
 
-    def set_status(self, symbol: str, status: str) -> None:
-        self._market(symbol).status = status
+    def set_status(self, symbol: str, status: str, futures: bool = False) -> None:
+        self._market(symbol, futures).status = status
 
-    def set_delisted(self, symbol: str, delisted: bool) -> None:
-        self._market(symbol).delisted = delisted
+    def set_delisted(self, symbol: str, delisted: bool, futures: bool = False) -> None:
+        self._market(symbol, futures).delisted = delisted
 
     def set_fill_plan(
-        self, symbol: str, parts: list[Mapping[str, str]], times: int = 1, rest: str = "held"
+        self,
+        symbol: str,
+        parts: list[Mapping[str, str]],
+        times: int = 1,
+        rest: str = "held",
+        futures: bool = False,
     ) -> None:
         """See engine.py; no parts: the next orders get no fill at once."""
         if rest not in ("held", "price"):
@@ -101,59 +128,77 @@ class Control:
             raise ValueError("the parts of a fill plan are more than the whole")
         if rest == "price":
             plan.append({"part": ZERO, "slip": ZERO, "follows": True})
-        self._market(symbol).fill_plans = [plan] * times
+        self._market(symbol, futures).fill_plans = [plan] * times
 
     def fill_order(
-        self, client_id: str, quantity: str, price: str | None = None, late: bool = False
+        self,
+        client_id: str,
+        quantity: str,
+        price: str | None = None,
+        late: bool = False,
+        futures: bool = False,
     ) -> dict[str, Any]:
         """One fill, as maker, at the order's own price unless another is given.
 
         Of an open order; `late`: of one that is already cancelled or expired, dated back to then.
         """
-        order = self._order(client_id, late=late)
+        order = self._order(client_id, late=late, futures=futures)
         size = Decimal(quantity)
         if not 0 < size <= order.remaining:
             raise ValueError(f"{size} is not within the remaining {order.remaining}")
         at = order.price if price is None else Decimal(price)
         if (at > order.price) if order.side == "BUY" else (at < order.price):
             raise ValueError(f"{at} is beyond the order's limit {order.price}")
-        engine, now_ms = self._exchange.engine, order.updated_ms if late else self.now()
-        asset, cost = engine.cost_of(order, [(at, size)])
+        now_ms = order.updated_ms if late else self.now()
+        if isinstance(order, FuturesOrder):
+            engine = self._exchange.futures.engine
+            return engine.fill(order, (at, size), now_ms, maker=True).body()
+        spot = self._exchange.engine
+        asset, cost = spot.cost_of(order, [(at, size)])
         if late and cost > order.account.balance(asset).free:
             raise ValueError(f"the account has less than {cost} {asset}")
-        return engine.fill(order, (at, size), now_ms, maker=True).body()
+        return spot.fill(order, (at, size), now_ms, maker=True).body()
 
-    def release_order(self, client_id: str) -> None:
+    def release_order(self, client_id: str, futures: bool = False) -> None:
         """A held rest follows the price again."""
-        self._order(client_id, late=False).held = False
+        self._order(client_id, late=False, futures=futures).held = False
 
-    def _order(self, client_id: str, *, late: bool) -> Order:
-        """The latest working order of a client id that is open, or (`late`) no longer is."""
-        orders = self._exchange.engine.orders.values()
-        named = [o for o in orders if o.client_id == client_id and not o.waits and o.price]
-        fitting = [o for o in named if o.is_open != late]
+    def _order(self, client_id: str, *, late: bool, futures: bool) -> Order | FuturesOrder:
+        """The latest order of a client id with a limit at the market that is open, or (`late`)
+        no longer is."""
+        found: list[Order | FuturesOrder] = []
+        if futures:
+            found += self._exchange.futures.engine.orders.values()
+        else:
+            found += [o for o in self._exchange.engine.orders.values() if not o.waits]
+        fitting = [o for o in found if o.client_id == client_id and o.price and o.is_open != late]
         if not fitting:
             raise ValueError(f"no {'ended' if late else 'open'} order {client_id!r} with a limit")
         return fitting[-1]
 
-    def set_fee(self, **changes: str) -> None:
-        fee = self._exchange.fee
+    def set_fee(self, futures: bool = False, **changes: str) -> None:
+        side = self._exchange.futures.engine if futures else self._exchange
         names = ("maker", "taker", "mode", "bnb_price")
         unknown = set(changes) - set(names)
         if unknown:
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        config = {name: getattr(fee, name) for name in names} | changes
-        self._exchange.fee = FeeSchedule.from_config(config)
+        config = {name: getattr(side.fee, name) for name in names} | changes
+        side.fee = FeeSchedule.from_config(config)
 
     # Accounts
 
     def add_account(self, name: str, **details: Any) -> None:
-        self._exchange.accounts.add(name, now_ms=self.now(), **details)
+        self._exchange.add_account(name, **details)
 
     def set_balance(self, account: str, asset: str, free: str) -> None:
         if Decimal(free) < 0:
             raise ValueError("a balance cannot be negative")
         self._exchange.accounts.by_name[account].set_free(asset, Decimal(free))
+
+    def deposit_futures(self, account: str, asset: str, amount: str) -> None:
+        """Books a transfer from outside into the futures wallet, or out of it when negative."""
+        owner = self._exchange.futures.engine.account(self._exchange.accounts.by_name[account])
+        owner.post(Decimal(amount), "TRANSFER", self.now(), asset=asset)
 
     def balances(self, account: str) -> dict[str, dict[str, str]]:
         return self._exchange.accounts.by_name[account].dump()
@@ -173,8 +218,11 @@ class Control:
         rules = self._app.faults.rules
         self._app.faults.rules = [rule for rule in rules if rule.id != fault_id]
 
+    def release_fault(self, fault_id: int) -> None:
+        self._app.faults.release(fault_id)
+
     def clear_faults(self) -> None:
-        self._app.faults.rules.clear()
+        self._app.faults.clear()
 
     def faults(self) -> list[dict[str, Any]]:
         return self._app.faults.dump()
@@ -182,44 +230,30 @@ class Control:
     def refuse(self, on: bool) -> None:
         self._app.refuses = on
 
+    def set_limits(self, **limits: int | None) -> None:
+        """What is enforced, see limits.py; what is not named is not."""
+        self._app.limits.settings = Settings(**limits)
+        self._app.limits.refused = self._app.limits.banned_until_ms = 0
+
     # What really happened
 
     def orders(self, account: str | None = None) -> list[dict[str, Any]]:
-        return [
-            order.body() | {"account": order.account.name, "api_key": order.api_key}
-            for order in self._exchange.engine.orders.values()
-            if account in (None, order.account.name)
-        ]
+        return truth.orders(self._exchange, account)
 
     def trades(self, account: str | None = None) -> list[dict[str, Any]]:
-        return [
-            trade.body()
-            | {"account": trade.order.account.name, "clientOrderId": trade.order.client_id}
-            for trade in self._exchange.engine.trades
-            if account in (None, trade.order.account.name)
-        ]
+        return truth.trades(self._exchange, account)
+
+    def futures(self, account: str | None = None) -> dict[str, Any]:
+        return truth.futures(self._exchange, account)
+
+    def order_posts(self) -> dict[str, dict[str, int]]:
+        return self._app.ledger.posts
 
     def requests(self, since: int = 0) -> list[dict[str, Any]]:
-        return [entry for entry in self._app.log if entry["seq"] > since]
+        return [entry for entry in self._app.ledger.log if entry["seq"] > since]
 
     def reset_log(self) -> None:
-        self._app.log.clear()
+        self._app.ledger.log.clear()
 
     def truth(self) -> dict[str, Any]:
-        accounts = self._exchange.accounts.by_name
-        house = {asset: number(v) for asset, v in sorted(self._exchange.engine.house.items())}
-        return {
-            "now_ms": self.now(),
-            "orders": self.orders(),
-            "trades": self.trades(),
-            "balances": {name: account.dump() for name, account in accounts.items()},
-            "deposits": {
-                name: {
-                    asset: number(v) for asset, v in sorted(account.deposits.items()) if v != ZERO
-                }
-                for name, account in accounts.items()
-            },
-            "house": house,
-            "weights": {str(minute): used for minute, used in sorted(self._app.weights.items())},
-            "requests": self.requests(),
-        }
+        return truth.dump(self._app)

@@ -10,6 +10,7 @@ STATUS = {
     -1007: 504,
     -1008: 503,
     -1015: 429,
+    -1002: 401,
     -2014: 401,
     -2015: 401,
 }
@@ -34,9 +35,25 @@ TEXTS = {
     -2010: "Account has insufficient balance for requested action.",
     -2011: "Unknown order sent.",
     -2013: "Order does not exist.",
+    -1002: "You are not authorized to execute this request.",
     -2018: "Order list does not exist.",
     -2014: "API-key format invalid.",
     -2015: "Invalid API-key, IP, or permissions for action.",
+    -2019: "Margin is insufficient.",
+    -2021: "Order would immediately trigger.",
+    -2022: "ReduceOnly Order is rejected.",
+    -4046: "No need to change margin type.",
+    -4047: "Margin type cannot be changed if there exists open orders.",
+    -4048: "Margin type cannot be changed if there exists position.",
+    -4059: "No need to change position side.",
+    -4061: "Order's position side does not match user's setting.",
+    -4067: "Position side cannot be changed if there exists open orders.",
+    -4068: "Position side cannot be changed if there exists position.",
+    -4116: "ClientOrderId is duplicated.",
+    -4161: "Leverage reduction is not supported in Isolated Margin Mode with open positions",
+    -5013: "Asset transfer failed: insufficient balance",
+    -5022: "Due to the order could not be executed as maker, the Post Only order will be rejected. "
+    "The order will not be recorded in the order history",
 }
 
 

@@ -13,6 +13,7 @@ from tests.testexchange.engine import Engine
 from tests.testexchange.errors import ApiError
 from tests.testexchange.fees import FeeSchedule
 from tests.testexchange.forms import Form, read_form
+from tests.testexchange.futures import Futures
 from tests.testexchange.lists import OrderList
 from tests.testexchange.markets import Market
 from tests.testexchange.matching import Matcher
@@ -39,15 +40,27 @@ class Exchange:
             entry["symbol"]: Market.from_config(entry, seed=full["seed"], spread=spread)
             for entry in full["symbols"]
         }
+        self.futures = Futures(full["futures"], self.markets, self.clock.now())
         for entry in full["accounts"]:
-            self.accounts.add(**entry, now_ms=self.clock.now())
+            self.add_account(**entry)
 
     def settle(self) -> int:
         """Brings resting orders up to date and returns the time."""
         now_ms = self.clock.now()
         if self.engine.open:
             self.matcher.settle(now_ms)
+        self.futures.matcher.settle(now_ms)
         return now_ms
+
+    def add_account(
+        self, name: str, *, futures_balances: Mapping[str, Any] | None = None, **details: Any
+    ) -> None:
+        """See `Accounts.add`; `futures_balances` are deposits into its futures wallet."""
+        now_ms = self.clock.now()
+        self.accounts.add(name, now_ms=now_ms, **details)
+        owner = self.futures.engine.account(self.accounts.by_name[name])
+        for asset, amount in (futures_balances or {}).items():
+            owner.post(Decimal(str(amount)), "TRANSFER", now_ms, asset=asset)
 
     def market(self, symbol: str) -> Market:
         """-1121 for an unknown or delisted symbol."""

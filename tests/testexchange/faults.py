@@ -13,6 +13,7 @@ error           code=, msg=, status=: Binance's error body; text and status defa
 rate_limit      retry_after= seconds: 429, -1003
 ban             retry_after= seconds: 418, -1003
 hang            seconds=: sleeps, then goes on (before: the timestamp is checked again afterwards)
+hold            as hang, until the rule is released, and seconds= (default 30) at the longest
 close           the connection is reset without an answer
 cut             half of the answer, then the connection is reset
 html            200 with a maintenance page
@@ -25,14 +26,19 @@ klines          defect= gap, duplicate (of row index=, default -5), nan, negativ
                 index=, default -2, field=, default "close"), reversed, empty, stale (no candle
                 later than since_ms=, default: now)
 ==============  ===============================================================================
+
+Any action "after" takes wait= seconds: the answer comes (or is lost) only then. A script is a list
+of rules that are in force together, each with `nth` for the one call it acts on: the first matching
+one since the rule was added is 1, and those that other rules act on are counted too.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -72,7 +78,9 @@ BODIES: dict[str, Callable[[bytes], bytes]] = {
 FIELDS = ("time", "open", "high", "low", "close", "volume")
 VALUES = {"nan": "NaN", "negative": "-1.00000000", "zero": "0.00000000"}
 DEFECTS = {*VALUES, "gap", "duplicate", "reversed", "empty", "stale"}
-ACTIONS = {*BODIES, "http", "error", "rate_limit", "ban", "hang", "close", "cut", "klines"}
+ACTIONS = {*BODIES, "http", "error", "rate_limit", "ban", "hang", "hold", "close", "cut"}
+ACTIONS |= {"klines"}
+HOLD_S = 30.0
 
 
 @dataclass(kw_only=True)
@@ -87,10 +95,12 @@ class Rule:
     api_key: str | None = None
     times: int | None = 1
     after: int = 0
+    nth: int | None = None
     when: str = "before"
     details: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     hits: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
 
     def matches(self, request: Request) -> bool:
         return (
@@ -100,10 +110,33 @@ class Rule:
             and all(request.params.get(name) == str(value) for name, value in self.params.items())
         )
 
+    def is_due(self) -> bool:
+        """Whether it acts on the request that it has just seen."""
+        if self.nth is not None:
+            return self.seen == self.nth
+        return self.seen > self.after and (self.times is None or self.hits < self.times)
+
     @property
     def replaces_request(self) -> bool:
         """Whether the request is never carried out."""
-        return self.when == "before" and self.action not in ("hang", "klines")
+        return self.when == "before" and not self.waits and self.action != "klines"
+
+    @property
+    def waits(self) -> bool:
+        """Whether all that it does is to take time."""
+        return self.action in ("hang", "hold")
+
+    def wait(self) -> None:
+        """The time that a rule of `hang` or `hold` takes."""
+        if self.action == "hang":
+            time.sleep(float(self.details["seconds"]))
+        else:
+            self.released.wait(float(self.details.get("seconds", HOLD_S)))
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            name: getattr(self, name) for name in self.__dataclass_fields__ if name != "released"
+        }
 
 
 class Faults:
@@ -130,17 +163,28 @@ class Faults:
 
     def take(self, request: Request) -> Rule | None:
         """The rule that acts on this request, if any."""
+        acting: Rule | None = None
         for rule in self.rules:
-            if not rule.matches(request):
+            if (acting and rule.nth is None) or not rule.matches(request):
                 continue
             rule.seen += 1
-            if rule.seen > rule.after and (rule.times is None or rule.hits < rule.times):
+            if acting is None and rule.is_due():
+                acting = rule
                 rule.hits += 1
-                return rule
-        return None
+        return acting
 
     def dump(self) -> list[dict[str, Any]]:
-        return [asdict(rule) for rule in self.rules]
+        return [rule.dump() for rule in self.rules]
+
+    def release(self, fault_id: int) -> None:
+        """Lets go what a rule of `hold` holds, now and later; KeyError when there is none such."""
+        {rule.id: rule for rule in self.rules}[fault_id].released.set()
+
+    def clear(self) -> None:
+        """Removes all rules and lets go what they hold."""
+        for rule in self.rules:
+            rule.released.set()
+        self.rules.clear()
 
 
 def prepare(rule: Rule, request: Request) -> None:
@@ -155,10 +199,12 @@ def apply(rule: Rule, answer: Response | None) -> Response:
     """What the client gets; `answer` is the true one, None if nothing was carried out."""
     details = rule.details
     true = answer or Response.json(OTHER_ORDER)
+    if "wait" in details:
+        time.sleep(float(details["wait"]))
     if rule.action == "close":
         raise DropConnection
-    if rule.action == "hang":
-        time.sleep(float(details["seconds"]))
+    if rule.waits:
+        rule.wait()
         return true
     if rule.action == "cut":
         true.cut = True

@@ -97,6 +97,12 @@ class Request:
         return "".join(parts)
 
 
+def in_time(request: Request, at_ms: int) -> bool:
+    """Whether a time lies within the request's startTime and endTime."""
+    start, end = request.integer("startTime"), request.integer("endTime")
+    return (start is None or at_ms >= start) and (end is None or at_ms <= end)
+
+
 def illegal(name: str) -> ApiError:
     return ApiError(-1100, f"Illegal characters found in parameter '{name}'.")
 

@@ -26,6 +26,11 @@ def _symbol(
     }
 
 
+def _contract(symbol: str, tick: str, step: str) -> dict[str, Any]:
+    filters = {"tick_size": tick, "step_size": step, "min_qty": step}
+    return {"symbol": symbol, **filters, "max_qty": "1000000", "min_notional": "5"}
+
+
 DEFAULT_CONFIG: dict[str, Any] = {
     "seed": 1,
     "spread": "0",
@@ -37,7 +42,19 @@ DEFAULT_CONFIG: dict[str, Any] = {
         _symbol("ETH", "BTC", "0.00001", "0.0001", "0.07", "0.0001"),
     ],
     "fee": {"maker": "0.001", "taker": "0.001", "mode": "default", "bnb_price": "300"},
-    "clock": {"now_ms": None, "running": False, "auth": "exchange"},
+    "futures": {
+        "symbols": [
+            _contract("BTCUSDT", "0.1", "0.001"),
+            _contract("ETHUSDT", "0.01", "0.001"),
+            _contract("BNBUSDT", "0.01", "0.01"),
+            _contract("XRPUSDT", "0.0001", "0.1"),
+        ],
+        "fee": {"maker": "0.0002", "taker": "0.0005", "mode": "quote", "bnb_price": "300"},
+        "funding_rate": "0.0001",
+        "funding_hours": 8,
+        "liquidation_fee": "0.0125",
+    },
+    "clock": {"now_ms": None, "running": False, "rate": None, "auth": "exchange"},
     "accounts": [
         {
             "name": "default",
@@ -59,14 +76,16 @@ def market_data_file(name: str) -> Path | None:
 
 
 def complete(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`config` over DEFAULT_CONFIG; "fee" and "clock" are merged key by key."""
+    """`config` over DEFAULT_CONFIG; "fee", "futures" and "clock" are merged key by key."""
     given = dict(config or {})
     unknown = set(given) - set(DEFAULT_CONFIG)
     if unknown:
         raise ValueError(f"unknown configuration: {', '.join(sorted(unknown))}")
     merged = DEFAULT_CONFIG | given
-    for part in ("fee", "clock"):
+    for part in ("fee", "futures", "clock"):
         merged[part] = DEFAULT_CONFIG[part] | dict(given.get(part, {}))
+    futures = merged["futures"]
+    futures["fee"] = DEFAULT_CONFIG["futures"]["fee"] | dict(futures["fee"])
     return merged
 
 

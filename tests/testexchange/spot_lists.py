@@ -8,7 +8,7 @@ from tests.testexchange import oco
 from tests.testexchange.errors import ApiError
 from tests.testexchange.exchange import Exchange
 from tests.testexchange.lists import OrderList
-from tests.testexchange.messages import Request, Response
+from tests.testexchange.messages import Request, Response, in_time
 from tests.testexchange.orders import Order
 
 
@@ -60,12 +60,8 @@ def open_lists(exchange: Exchange, request: Request) -> Response:
 
 
 def all_lists(exchange: Exchange, request: Request) -> Response:
-    start, end = request.integer("startTime"), request.integer("endTime")
-    found = [
-        entry.body()
-        for entry in _own_lists(exchange, request)
-        if (start is None or entry.created_ms >= start) and (end is None or entry.created_ms <= end)
-    ]
+    own = _own_lists(exchange, request)
+    found = [entry.body() for entry in own if in_time(request, entry.created_ms)]
     return Response.json(found[-request.limit() :])
 
 

@@ -106,7 +106,8 @@ def candlesticks(exchange: Exchange, request: Request) -> Response:
     return Response(body=answer.encode())
 
 
-def _ticker(exchange: Exchange, market: Market) -> dict[str, Any]:
+def ticker(exchange: Exchange, market: Market) -> dict[str, Any]:
+    """The last 24 hours of a market, with its book."""
     now_ms = exchange.clock.now()
     day, price = last_day(market.chart, now_ms), market.price(now_ms)
     opened, change = Decimal(text(day.open)), price - Decimal(text(day.open))
@@ -119,7 +120,7 @@ def _ticker(exchange: Exchange, market: Market) -> dict[str, Any]:
         "prevClosePrice": number(opened),
         "lastPrice": number(price),
         "lastQty": number(market.spec.min_qty),
-        **_book(market, price),
+        **book(market, price),
         "openPrice": number(opened),
         "highPrice": number(max(Decimal(text(day.high)), price)),
         "lowPrice": number(min(Decimal(text(day.low)), price)),
@@ -133,7 +134,8 @@ def _ticker(exchange: Exchange, market: Market) -> dict[str, Any]:
     }
 
 
-def _book(market: Market, price: Decimal) -> dict[str, str]:
+def book(market: Market, price: Decimal) -> dict[str, str]:
+    """The best bid and ask at a price."""
     size = number(market.spec.max_qty)
     bid, ask = number(market.bid(price)), number(market.ask(price))
     return {"bidPrice": bid, "bidQty": size, "askPrice": ask, "askQty": size}
@@ -141,7 +143,7 @@ def _book(market: Market, price: Decimal) -> dict[str, str]:
 
 def ticker_24hr(exchange: Exchange, request: Request) -> Response:
     markets, single = _chosen(exchange, request)
-    shown = [_ticker(exchange, market) for market in markets]
+    shown = [ticker(exchange, market) for market in markets]
     return Response.json(shown[0] if single else shown)
 
 
@@ -155,5 +157,5 @@ def ticker_price(exchange: Exchange, request: Request) -> Response:
 def book_ticker(exchange: Exchange, request: Request) -> Response:
     markets, single = _chosen(exchange, request)
     now_ms = exchange.clock.now()
-    shown = [{"symbol": m.spec.symbol, **_book(m, m.price(now_ms))} for m in markets]
+    shown = [{"symbol": m.spec.symbol, **book(m, m.price(now_ms))} for m in markets]
     return Response.json(shown[0] if single else shown)

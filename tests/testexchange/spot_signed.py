@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.testexchange.errors import ApiError
 from tests.testexchange.exchange import Exchange
-from tests.testexchange.messages import Request, Response
+from tests.testexchange.messages import Request, Response, in_time
 from tests.testexchange.money import ZERO, number
 from tests.testexchange.orders import Order
 
@@ -55,7 +55,7 @@ def api_restrictions(exchange: Exchange, request: Request) -> Response:
             "enableInternalTransfer": False,
             "enableMargin": False,
             "enableFutures": key.permissions["enableFutures"],
-            "permitsUniversalTransfer": False,
+            "permitsUniversalTransfer": key.permissions["permitsUniversalTransfer"],
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,
@@ -118,18 +118,13 @@ def open_orders(exchange: Exchange, request: Request) -> Response:
     return Response.json([o.body() for o in _own_orders(exchange, request) if o.is_open])
 
 
-def _in_time(request: Request, at_ms: int) -> bool:
-    start, end = request.integer("startTime"), request.integer("endTime")
-    return (start is None or at_ms >= start) and (end is None or at_ms <= end)
-
-
 def all_orders(exchange: Exchange, request: Request) -> Response:
     request.text("symbol")
     first, limit = request.integer("orderId"), request.limit()
     found = [
         order
         for order in _own_orders(exchange, request)
-        if _in_time(request, order.created_ms) and (first is None or order.order_id >= first)
+        if in_time(request, order.created_ms) and (first is None or order.order_id >= first)
     ]
     ahead = first is not None or request.integer("startTime") is not None
     return Response.json([o.body() for o in (found[:limit] if ahead else found[-limit:])])
@@ -145,7 +140,7 @@ def my_trades(exchange: Exchange, request: Request) -> Response:
         if trade.order.market is market
         and (order_id is None or trade.order.order_id == order_id)
         and (first is None or trade.trade_id >= first)
-        and _in_time(request, trade.time_ms)
+        and in_time(request, trade.time_ms)
     ]
     ahead = first is not None or request.integer("startTime") is not None
     return Response.json([t.body() for t in (found[:limit] if ahead else found[-limit:])])
