@@ -47,7 +47,8 @@ def test_a_ban_silences_and_an_order_limit_silences_one_account(trader: Trader, 
     limited = fault_of(one.exchange.place, request)
     assert isinstance(limited, Unreachable)
     assert (limited.fault, limited.sent) == (Fault.RATE_LIMIT, False)
-    assert isinstance(fault_of(one.exchange.balance), Unreachable)
+    assert isinstance(fault_of(one.exchange.place, request), Unreachable)
+    assert one.exchange.balance()["USDT"].free == 10_000
     assert other.exchange.balance()["USDT"].free == 10_000
     server.control.add_fault("ban", path="api/v3/account", retry_after=600)
     assert fault_of(other.exchange.balance).retry_after == 600

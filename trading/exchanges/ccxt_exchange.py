@@ -13,6 +13,7 @@ from trading.exchanges.clock import ExchangeClock
 from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
 from trading.exchanges.markets import Markets
+from trading.exchanges.silence import Silences
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
 
 __all__ = ["CcxtExchange", "CcxtFeed", "Credentials", "preload", "shared_feed"]
@@ -36,10 +37,11 @@ def preload() -> None:
 class CcxtFeed:
     """Public market data of one ccxt exchange (trading.exchange.Feed), shared by a process.
 
-    `mode` live or testnet (paper reads live data); `market_type` spot; `api_base` replaces scheme
-    and host of the exchange's REST addresses; `timeout_s` holds for connecting and for reading.
-    Markets are loaded again after `markets_ttl_s`, the clock is compared after `time_ttl_s` (0:
-    at each question). Refused(CLIENT) if ccxt cannot serve this.
+    `mode` live or testnet (paper reads live data); `market_type` spot or swap; `api_base` replaces
+    scheme and host of the exchange's REST addresses; `timeout_s` holds for connecting and for
+    reading. Markets are loaded again after `markets_ttl_s`, the clock is compared after
+    `time_ttl_s` (0: at each question). `silences`: a store shared with other processes, else each
+    has its own. Refused(CLIENT) if ccxt cannot serve this.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class CcxtFeed:
         time_ttl_s: float = 600.0,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        silences: Silences | None = None,
     ) -> None:
         # Not at the top: whoever only names these classes must not pay for an HTTP client.
         from trading.exchanges.client import Clients
@@ -69,11 +72,14 @@ class CcxtFeed:
             api_base=api_base,
             timeout_s=timeout_s,
             monotonic=monotonic,
+            wall=wall,
+            scope=self.key,
+            silences=silences,
         )
         self._client = self.clients.client()
         self.markets = Markets(
             self._client.raw,
-            lambda: self._client.call(Call.READ, "load_markets", True),
+            self._load_markets,
             market_type=market_type,
             ttl_s=markets_ttl_s,
             monotonic=monotonic,
@@ -127,6 +133,10 @@ class CcxtFeed:
         now = self.now()
         return ticker_quote(self._client.call(Call.READ, "fetch_ticker", symbol), symbol, now)
 
+    def _load_markets(self) -> None:
+        self._client.call(Call.READ, "load_markets", True)
+        self.clients.limits.learn(self._client.raw.last_json_response)
+
     def _fetch_time(self) -> int:
         if not self._client.raw.has.get("fetchTime"):
             return int(self._wall() * 1000)
@@ -146,6 +156,7 @@ def shared_feed(
     timeout_s: float = 8.0,
     markets_ttl_s: float = 600.0,
     time_ttl_s: float = 600.0,
+    silences: Silences | None = None,
 ) -> CcxtFeed:
     """Return this process's feed for these arguments; Refused(CLIENT) as CcxtFeed."""
     return CcxtFeed(
@@ -156,6 +167,7 @@ def shared_feed(
         timeout_s=timeout_s,
         markets_ttl_s=markets_ttl_s,
         time_ttl_s=time_ttl_s,
+        silences=silences,
     )
 
 

@@ -20,6 +20,7 @@ from trading.exchanges.codes import table_of
 from trading.exchanges.codes.verdicts import Code, Table
 from trading.exchanges.errors import Call, Failure, classify, scrub
 from trading.exchanges.kept import Kept, fingerprint
+from trading.exchanges.silence import Limits, LocalSilences, Quiet, Silences, left_for
 from trading.exchanges.wire import Wire, causes
 
 #: Clients with a key that are kept, of about 260 kB each, and how long after they were used last.
@@ -65,6 +66,9 @@ class Clients:
         api_base: str | None,
         timeout_s: float,
         monotonic: Callable[[], float],
+        wall: Callable[[], float],
+        scope: str,
+        silences: Silences | None = None,
     ) -> None:
         if exchange_id not in ccxt.exchanges:
             raise Refused(Fault.CLIENT, f"there is no exchange {scrub(exchange_id)}")
@@ -80,7 +84,9 @@ class Clients:
         self.wire = Wire()
         self.errors = (ccxt.BaseError, *SURPRISES)
         self.codes = table_of(exchange_id, market_type)
-        self._silent_until: dict[str, float] = {}
+        self.limits = Limits(wall)
+        self._scope = scope
+        self._silences = silences or LocalSilences(monotonic)
         self._kept: Kept[Client] = Kept(size=KEPT_CLIENTS, idle_s=KEPT_SECONDS, monotonic=monotonic)
 
     def client(self, api_key: str = "", secret: str = "", passphrase: str = "") -> "Client":
@@ -122,14 +128,13 @@ class Clients:
         account = sha256(api_key.encode()).hexdigest() if api_key else ""
         return Client(self, raw, account, (api_key, secret, passphrase))
 
-    def keep_silent(self, account: str, seconds: float) -> None:
-        """Ask nothing for this long: for one account, or ("") from this address at all."""
-        self._silent_until[account] = self.monotonic() + seconds
+    def keep_silent(self, quiet: Quiet, account: str, seconds: float, why: str) -> None:
+        """Remember that this exchange, or new orders of one account there, must be left alone."""
+        self._silences.keep(self._scope, quiet, account, seconds, why)
 
-    def silence(self, account: str) -> float:
-        """Return for how many more seconds this account must not ask."""
-        until = max(self._silent_until.get(name, 0.0) for name in ("", account))
-        return until - self.monotonic()
+    def silence(self, what: Call, account: str) -> float:
+        """Return for how many more seconds this account must not make such a call."""
+        return left_for(self._silences, self._scope, what, account)
 
 
 class Client:
@@ -147,33 +152,48 @@ class Client:
         An answer that is not JSON is BAD_ANSWER, whatever ccxt made of it.
         """
         wire, raw = self._clients.wire, self.raw
+        answer, failure = None, None
         with wire.lock:
-            self._check_silence()
+            self._check_silence(what)
             wire.begin()
             raw.last_http_response = raw.last_json_response = None
             try:
                 with localcontext():  # ccxt changes the rounding of the thread's own context
                     answer = getattr(raw, method)(*args)
-                if not wire.attempted or raw.last_json_response is not None:
-                    return answer
-                failure = self._failure(("NoJson",), "the answer is not JSON")
+                if wire.attempted and raw.last_json_response is None:
+                    failure = self._failure(("NoJson",), "the answer is not JSON")
             except self._clients.errors as error:
                 kinds = tuple(kind.__name__ for kind in type(error).__mro__)
                 failure = self._failure(kinds, self._explain(error))
+            headers = {} if wire.response is None else wire.response.headers
+            self._heed(headers)
+        if failure is None:
+            return answer
         # Outside of `except`, so that no traceback carries ccxt's message with the signed address.
         error_or_none = classify(failure, what, *self._secrets, codes=self._clients.codes)
         if error_or_none is None:
             return None
         if error_or_none.retry_after:
-            limited = self._account if failure.code in self._clients.codes.account_limits else ""
-            self._clients.keep_silent(limited, error_or_none.retry_after)
+            self._keep_silent(failure, error_or_none.retry_after, error_or_none.text)
         raise error_or_none
 
-    def _check_silence(self) -> None:
-        left = self._clients.silence(self._account)
+    def _keep_silent(self, failure: Failure, seconds: float, why: str) -> None:
+        if failure.code in self._clients.codes.account_limits:
+            self._clients.keep_silent(Quiet.ORDERS, self._account, seconds, why)
+        else:
+            self._clients.keep_silent(Quiet.ALL, "", seconds, why)
+
+    def _check_silence(self, what: Call) -> None:
+        left = self._clients.silence(what, self._account)
         if left > 0:
             text = f"{self.raw.id} asked for silence, {left:.0f} s to go"
             raise Unreachable(Fault.RATE_LIMIT, text, sent=False, retry_after=left)
+
+    def _heed(self, headers: Mapping[str, str]) -> None:
+        """Be quiet before the exchange has to say so: its answers count what we use."""
+        for spent in self._clients.limits.spent(headers):
+            account = self._account if spent.quiet is Quiet.ORDERS else ""
+            self._clients.keep_silent(spent.quiet, account, spent.seconds, spent.why)
 
     def _failure(self, kinds: tuple[str, ...], text: str) -> Failure:
         wire = self._clients.wire
