@@ -1,0 +1,105 @@
+"""The exchange of a schedule: it may refuse, lose or kill, and it notes what must never happen."""
+
+from decimal import Decimal
+
+from bots.models import BotState, Order
+from tests.engine.exchange import ScriptedExchange
+from tests.engine.market import Market
+from trading.exchange import ExchangeError, Fault, Unreachable
+from trading.market import OrderReport, OrderRequest, Side
+
+#: As Binance does it: an order that was signed longer ago is not accepted.
+RECV_WINDOW_MS = 5_000
+#: What a rest may be worth at most that cannot be sold (USDT); every entry is worth far more.
+REST = Decimal(50)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of the product may see it."""
+
+
+class Venue(ScriptedExchange):
+    """A scripted account that several bots share.
+
+    `kill` is "before" or "after": the caller dies as the next order is taken. `wrong` collects what
+    an exchange must never see. `hand` is what the owner moved of the base coin by hand.
+    """
+
+    def __init__(self, market: Market) -> None:
+        super().__init__(market, usdt="1000000")
+        self.kill = ""
+        self.wrong: list[str] = []
+        self.hand = Decimal(0)
+
+    def place(self, request: OrderRequest) -> OrderReport:
+        self._inspect(request)
+        if self._is_late(request):
+            self.requests.append(request)
+            raise Unreachable(Fault.CLOCK, "outside of recvWindow", sent=False)
+        if self._dies("before"):
+            self.requests.append(request)
+            raise Killed
+        try:
+            report = super().place(request)
+        except ExchangeError:
+            if self._dies("after"):
+                raise Killed from None
+            raise
+        if self._dies("after"):
+            raise Killed
+        return report
+
+    def holds(self, bot_id: int) -> Decimal:
+        """Return the base units that a bot's orders really left here, fees in it taken off."""
+        rows = Order.objects.filter(bot_id=bot_id).values_list("client_order_id", flat=True)
+        total = Decimal(0)
+        for name in rows:
+            report = self.taken.get(name)
+            for fill in report.fills if report else ():
+                total += fill.amount if report.side is Side.BUY else -fill.amount
+                total -= fill.fee if fill.fee_currency == "BTC" else 0
+        return total
+
+    def move_by_hand(self, amount: Decimal) -> None:
+        """Let the owner deposit or withdraw base coin."""
+        self.hand += amount
+        self._add("BTC", amount)
+
+    def calm(self) -> None:
+        """End every fault, and bring back what was moved by hand."""
+        self.kill = ""
+        self.refuse = self.lose_answer = self.find_error = None
+        self.market.error = self.market.candle_error = None
+        self.market.quote_error = self.market.rules_error = None
+        self.visible, self.lags = None, 0
+        self.move_by_hand(-self.hand)
+
+    def _dies(self, when: str) -> bool:
+        if self.kill != when:
+            return False
+        self.kill = ""
+        return True
+
+    def _is_late(self, request: OrderRequest) -> bool:
+        return self.now() > request.signed_at + RECV_WINDOW_MS
+
+    def _inspect(self, request: OrderRequest) -> None:
+        """Note a request without its row (I6), a second one, and one on a wrong ledger."""
+        name = request.client_order_id
+        row = Order.objects.filter(client_order_id=name).first()
+        if row is None:
+            self.wrong.append(f"{name} was sent without a row")
+            return
+        if row.request != request:
+            self.wrong.append(f"{name}: sent {request}, written {row.request}")
+        if any(sent.client_order_id == name for sent in self.requests):
+            self.wrong.append(f"{name} was sent twice")
+        if self._is_late(request):
+            return
+        holds, state = self.holds(row.bot_id), BotState.objects.get(pk=row.bot_id)
+        if holds != state.current_position_size:
+            self.wrong.append(f"{name} is sent while {holds} is {state.current_position_size}")
+        if request.side is Side.BUY and holds * self.market.price > REST:
+            self.wrong.append(f"{name} buys on top of {holds}")
+        if request.side is Side.SELL and request.amount > holds:
+            self.wrong.append(f"{name} sells {request.amount} of {holds}")
