@@ -11,6 +11,7 @@ from bots.models import Account, ApiKey, BotConfig
 from bots.models.bot import SIMULATED
 from bots.models.fields import Undecryptable
 from bots.paper_book import PaperBook
+from bots.silences import shared_silences
 from bots.world import World
 from trading.exchange import Exchange, ExchangeError, Fault, Refused
 from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFeed, Credentials, shared_feed
@@ -99,6 +100,7 @@ def _ccxt_feed(exchange: str, mode: str) -> CcxtFeed:
         api_base=settings.EXCHANGE_API_BASE.get(exchange),
         timeout_s=settings.HTTP_TIMEOUT_SECONDS,
         markets_ttl_s=settings.MARKETS_TTL_SECONDS,
+        silences=shared_silences(),
     )
 
 

@@ -384,6 +384,22 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='Silence',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('scope', models.CharField(help_text='exchange, market, mode and address', max_length=200, verbose_name='exchange')),
+                ('quiet', models.CharField(max_length=8, verbose_name='what is silent')),
+                ('account', models.CharField(blank=True, help_text='a fingerprint of its API key', max_length=64, verbose_name='account')),
+                ('until', models.DateTimeField(verbose_name='until')),
+                ('why', models.CharField(blank=True, max_length=300, verbose_name='reason')),
+            ],
+            options={
+                'verbose_name': 'silence',
+                'verbose_name_plural': 'silences',
+                'constraints': [models.UniqueConstraint(fields=('scope', 'quiet', 'account'), name='silence_once')],
+            },
+        ),
+        migrations.CreateModel(
             name='PaperBalance',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -5,7 +5,7 @@ from bots.models.bot import BotConfig
 from bots.models.command import Command
 from bots.models.decision import Decision
 from bots.models.ledger import DayStats, Fill, Order
-from bots.models.operations import Heartbeat, Installation, Market
+from bots.models.operations import Heartbeat, Installation, Market, Silence
 from bots.models.paper import PaperBalance, PaperOrder
 from bots.models.state import BotState, Outpaced, StateEvent
 from bots.models.token import ApiToken
@@ -28,6 +28,7 @@ __all__ = [
     "Outpaced",
     "PaperBalance",
     "PaperOrder",
+    "Silence",
     "StateEvent",
     "User",
 ]

@@ -81,3 +81,37 @@ class Market(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} ({self.exchange})"
+
+
+class Silence(models.Model):
+    """Until when an exchange must not be asked: all of it, its reads, or an account's orders."""
+
+    scope = models.CharField(
+        _("exchange"), max_length=200, help_text=_("exchange, market, mode and address")
+    )
+    quiet = models.CharField(_("what is silent"), max_length=8)
+    account = models.CharField(
+        _("account"), max_length=64, blank=True, help_text=_("a fingerprint of its API key")
+    )
+    until = models.DateTimeField(_("until"))
+    why = models.CharField(_("reason"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("silence")
+        verbose_name_plural = _("silences")
+        constraints = [
+            models.UniqueConstraint(fields=["scope", "quiet", "account"], name="silence_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.quiet} until {self.until:%Y-%m-%d %H:%M:%S}"
+
+    @classmethod
+    def keep(cls, *, scope: str, quiet: str, account: str, until: datetime, why: str) -> None:
+        """Record a silence; a longer one that stands already stays."""
+        values = {"until": until, "why": why[:300]}
+        row, is_new = cls.objects.get_or_create(
+            scope=scope, quiet=quiet, account=account, defaults=values
+        )
+        if not is_new:
+            cls.objects.filter(pk=row.pk, until__lt=until).update(**values)

@@ -28,7 +28,17 @@ ENGINE = {
 FLOORS: list[set[str]] = [
     {"lifecycle", "schedule", "world", "failpoints"},
     {"models", "guards", "housekeeping"},
-    {"change", "setup", "messages", "connect", "paper_book", "rotation", "checks", "passwords"},
+    {
+        "change",
+        "setup",
+        "messages",
+        "connect",
+        "paper_book",
+        "silences",
+        "rotation",
+        "checks",
+        "passwords",
+    },
     {
         "control",
         "holders",
