@@ -55,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in item.iter_markers("slow"):
             seconds[item.location[0]] += mark.kwargs["seconds"]
+        if mark := item.get_closest_marker("long"):
+            seconds[item.location[0]] = mark.kwargs["seconds"]
     items.sort(key=lambda item: -seconds[item.location[0]])
 
 

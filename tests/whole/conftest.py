@@ -17,7 +17,7 @@ from tests.testexchange import (
     ExchangeControl,
     TestExchange,
 )
-from tests.whole.processes import FAST, Beat, Worker, wait_until
+from tests.whole.processes import FAST, Beat, Worker, database_url, wait_until
 
 if TYPE_CHECKING:
     from bots.lease import Outcome
@@ -91,14 +91,8 @@ def scaled(settings: Any, market: TestExchange) -> Any:
 @pytest.fixture(scope="module")
 def worker_env(django_db_setup: None, django_db_blocker: Any, market: TestExchange) -> Any:
     """The environment of this module's processes: scaled times, and the test exchange."""
-    from django.db import connection
-
-    name = connection.settings_dict["NAME"]
-    if os.environ.get("DATABASE_URL", "").startswith("postgres"):
-        url = os.environ["DATABASE_URL"].rsplit("/", 1)[0] + f"/{name}"
-    else:
-        url = f"sqlite:///{name}"
-    return {**os.environ, **FAST, "DATABASE_URL": url, "EXCHANGE_API_BASE": market.api_base}
+    base = {"DATABASE_URL": database_url(), "EXCHANGE_API_BASE": market.api_base}
+    return {**os.environ, **FAST, **base}
 
 
 @pytest.fixture(scope="module")

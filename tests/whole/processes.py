@@ -48,6 +48,17 @@ def wait_until(what: Callable[[], T], timeout: float = 15.0, every: float = 0.05
         time.sleep(every)
 
 
+def database_url() -> str:
+    """Return the address of the tests' database, for a process that shares it."""
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    host, port = (connection.settings_dict[part] for part in ("HOST", "PORT"))
+    return f"postgres://{connection.settings_dict['USER']}@{host}:{port}/{name}"
+
+
 class Process:
     """A child in a session of its own, its output in a file: killed whole, never left behind."""
 
@@ -85,6 +96,22 @@ class Process:
 
     def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._process.pid
+
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal to the process itself, not to what it started."""
+        os.kill(self.pid, how)
+
+    def wait_for_end(self, timeout: float = 15) -> int:
+        """Wait until the process has ended by itself; returns its exit status."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._process.wait(timeout=timeout)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End the process and all that it started; SIGTERM may take a few seconds."""
