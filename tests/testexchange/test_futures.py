@@ -115,6 +115,31 @@ def test_a_long_is_opened_added_to_and_closed_to_the_last_decimal(
     assert sum(bob.income("COMMISSION")) == -fees
 
 
+def test_a_partial_exit_gives_its_share_of_the_margin_back(
+    bob: FuturesTrader, control: ExchangeControl
+) -> None:
+    bob.order("buy", 0.4, "o-1")
+    control.set_price("BTCUSDT", 21000)
+    bob.order("sell", 0.1, "o-2", reduceOnly=True)
+    position = bob.position()["info"]
+    assert (position["isolatedWallet"], position["isolatedMargin"]) == (
+        "600.00000000",
+        "900.00000000",
+    )
+    assert bob.ccxt.fetch_balance()["USDT"]["free"] == 10000 - 4 + 100 - 1.05 - 600
+
+
+def test_a_large_position_is_liquidated_by_its_own_bracket(bob: FuturesTrader) -> None:
+    bob.ccxt.set_leverage(20, PERP)
+    bob.order("buy", 5, "o-1")
+    limit = (D(100_000) - 5000 - 50) / (5 * (1 - D("0.005")))
+    assert D(str(bob.position()["liquidationPrice"])) == pytest.approx(limit, abs=D("0.00001"))
+    tiers = bob.ccxt.fetch_leverage_tiers([PERP])[PERP]
+    assert (tiers[1]["maxNotional"], tiers[1]["maintenanceMarginRate"]) == (600_000, 0.005)
+    with pytest.raises(ccxt.BaseError, match="-4028"):
+        bob.ccxt.set_leverage(101, PERP)
+
+
 def test_a_short_earns_when_the_price_falls_and_flips_when_overbought(
     bob: FuturesTrader, control: ExchangeControl
 ) -> None:

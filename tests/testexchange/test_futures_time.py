@@ -220,6 +220,21 @@ def test_a_stop_on_the_way_comes_before_the_liquidation(
     assert bob.wallet() == D(10000) - 1 - 190 - D("0.905")
 
 
+def test_a_position_that_a_stop_has_turned_is_not_liquidated_for_the_old_one(
+    bob: FuturesTrader, control: ExchangeControl
+) -> None:
+    bob.order("buy", 0.1, "o-1")
+    bob.stop("sell", 0.2, "a-1", stopLossPrice=19000, reduceOnly=False)
+    control.set_price("BTCUSDT", 18000)
+    position = bob.position()
+    assert (position["side"], position["contracts"], position["entryPrice"]) == (
+        "short",
+        0.1,
+        18000,
+    )
+    assert [o["clientOrderId"] for o in bob.truth()["orders"]] == ["o-1", "a-1"]
+
+
 def test_candles_bring_stops_liquidations_and_funding_in_their_order(
     bob: FuturesTrader, control: ExchangeControl
 ) -> None:

@@ -242,6 +242,39 @@ def test_an_oco_to_buy_locks_for_its_dearer_leg(owner: Trader, control: Exchange
     assert owner.wallet()["USDT"] == {"free": D(8100), "locked": D(0)}
 
 
+def test_the_cheaper_leg_locks_its_own_need_once_it_stands_alone(
+    owner: Trader, control: ExchangeControl
+) -> None:
+    oco(
+        owner,
+        side="BUY",
+        aboveType="STOP_LOSS",
+        aboveStopPrice="21000",
+        abovePrice=None,
+        belowType="LIMIT_MAKER",
+        belowPrice="19000",
+        belowStopPrice=None,
+    )
+    assert owner.wallet()["USDT"]["locked"] == 2100
+    control.fill_order("down", "0.04")
+    assert owner.wallet()["USDT"] == {"free": D(8100), "locked": D(1140)}
+
+
+def test_candles_that_pass_both_legs_fill_only_the_first(
+    owner: Trader, control: ExchangeControl
+) -> None:
+    control.clear_price("BTCUSDT")
+    price = control.price("BTCUSDT")
+    for number, distance in enumerate((5, 20, 50)):
+        names = {"listClientOrderId": f"both-{number}"}
+        names |= {"aboveClientOrderId": f"up-{number}", "belowClientOrderId": f"down-{number}"}
+        oco(owner, abovePrice=str(price + distance), belowStopPrice=str(price - distance), **names)
+    control.advance(3 * 24 * 60 * MINUTE)
+    assert sorted(statuses(owner).values()) == ["EXPIRED"] * 3 + ["FILLED"] * 3
+    assert sum(D(trade["qty"]) for trade in owner.true_trades()) == D("0.3")
+    assert owner.wallet()["BTC"] == {"free": D("0.7"), "locked": D(0)}
+
+
 def test_an_oco_with_its_legs_on_the_wrong_sides_is_refused(owner: Trader) -> None:
     with pytest.raises(ccxt.InvalidOrder, match="relationship of the prices"):
         oco(owner, abovePrice="19500")
