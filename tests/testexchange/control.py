@@ -93,7 +93,9 @@ class Control:
 
     def set_mark(self, symbol: str, price: str | None) -> None:
         """The mark price of a contract; None: it is the last price again."""
-        self._exchange.futures.markets[symbol].explicit_mark = price and Decimal(price)
+        self._exchange.futures.markets[symbol].explicit_mark = (
+            None if price is None else Decimal(price)
+        )
 
     def set_funding_rate(self, symbol: str, rate: str) -> None:
         self._exchange.futures.markets[symbol].funding_rate = Decimal(rate)
@@ -230,7 +232,7 @@ class Control:
     def refuse(self, on: bool) -> None:
         self._app.refuses = on
 
-    def set_limits(self, **limits: int | None) -> None:
+    def set_limits(self, **limits: Any) -> None:
         """What is enforced, see limits.py; what is not named is not."""
         self._app.limits.settings = Settings(**limits)
         self._app.limits.refused = self._app.limits.banned_until_ms = 0

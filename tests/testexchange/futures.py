@@ -137,7 +137,9 @@ class Futures:
 
     # Looking up
 
-    def find(self, owner: FuturesAccount, symbol: str, order_id: int | None, name: str) -> Any:
+    def find(
+        self, owner: FuturesAccount, symbol: str, order_id: int | None, name: str
+    ) -> FuturesOrder | None:
         """An order of this account by id, else the latest of that client id; None."""
         for order in reversed(self.engine.orders.values()):
             if order.owner is not owner or order.market.spec.symbol != symbol:
@@ -157,7 +159,8 @@ class Futures:
 
     def has_orders(self, owner: FuturesAccount, market: Perpetual | None) -> bool:
         """Whether orders or algo orders are open, in one market or in any."""
-        waiting = [*self.engine.open.values(), *self.engine.waiting.values()]
+        waiting: list[FuturesOrder | AlgoOrder] = [*self.engine.open.values()]
+        waiting += self.engine.waiting.values()
         return any(o.owner is owner and market in (None, o.market) for o in waiting)
 
     def set_leverage(self, position: Position, leverage: int, now_ms: int) -> None:

@@ -30,7 +30,7 @@ def _named(exchange: Exchange, request: Request, code: int) -> FuturesOrder:
     if order_id is None and not client_id:
         raise missing("origClientOrderId")
     exchange.futures.market(symbol)
-    found: FuturesOrder | None = exchange.futures.find(owner, symbol, order_id, client_id)
+    found = exchange.futures.find(owner, symbol, order_id, client_id)
     if found is None:
         raise ApiError(code)
     return found

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tests.testexchange.app import App
 from tests.testexchange.exchange import Exchange
+from tests.testexchange.futures_orders import AlgoOrder, FuturesOrder
 from tests.testexchange.limits import FUTURES, SPOT
 from tests.testexchange.money import ZERO, number
-
-OPEN = ("NEW", "PARTIALLY_FILLED")
+from tests.testexchange.positions import FuturesAccount
 
 
 def orders(exchange: Exchange, account: str | None = None) -> list[dict[str, Any]]:
@@ -35,7 +36,7 @@ def futures(exchange: Exchange, account: str | None = None) -> dict[str, Any]:
     engine, now_ms = exchange.futures.engine, exchange.clock.now()
     owners = {name: o for name, o in engine.accounts.items() if account in (None, name)}
 
-    def mine(entries: Any) -> list[dict[str, Any]]:
+    def mine(entries: Iterable[FuturesOrder | AlgoOrder]) -> list[dict[str, Any]]:
         return [
             entry.body() | {"account": entry.owner.account.name, "api_key": entry.api_key}
             for entry in entries
@@ -46,31 +47,11 @@ def futures(exchange: Exchange, account: str | None = None) -> dict[str, Any]:
         "orders": mine(engine.orders.values()),
         "algo_orders": mine(engine.algos.values()),
         "trades": [
-            trade.body()
-            | {
-                "account": trade.order.owner.account.name,
-                "clientOrderId": trade.order.client_id,
-            }
+            trade.body() | {"account": name, "clientOrderId": trade.order.client_id}
             for trade in engine.trades
-            if trade.order.owner.account.name in owners
+            if (name := trade.order.owner.account.name) in owners
         ],
-        "positions": {
-            name: [
-                {
-                    "symbol": symbol,
-                    "amount": number(position.amount),
-                    "entry": number(position.entry),
-                    "margin": number(position.margin),
-                    "leverage": position.leverage,
-                    "isolated": position.isolated,
-                    "unrealized": number(position.unrealized(position.market.mark(now_ms))),
-                    "liquidation": number(position.liquidation_price(owner.collateral(position))),
-                }
-                for symbol, position in sorted(owner.positions.items())
-                if position.amount
-            ]
-            for name, owner in owners.items()
-        },
+        "positions": {name: _positions(owner, now_ms) for name, owner in owners.items()},
         "wallets": {
             name: {asset: number(amount) for asset, amount in sorted(owner.wallet.items())}
             for name, owner in owners.items()
@@ -78,6 +59,24 @@ def futures(exchange: Exchange, account: str | None = None) -> dict[str, Any]:
         "income": {name: list(owner.income) for name, owner in owners.items()},
         "transfers": [t for t in exchange.futures.transfers if t["account"] in owners],
     }
+
+
+def _positions(owner: FuturesAccount, now_ms: int) -> list[dict[str, Any]]:
+    """The positions of an account that are not flat."""
+    return [
+        {
+            "symbol": symbol,
+            "amount": number(position.amount),
+            "entry": number(position.entry),
+            "margin": number(position.margin),
+            "leverage": position.leverage,
+            "isolated": position.isolated,
+            "unrealized": number(position.unrealized(position.market.mark(now_ms))),
+            "liquidation": number(position.liquidation_price(owner.collateral(position))),
+        }
+        for symbol, position in sorted(owner.positions.items())
+        if position.amount
+    ]
 
 
 def _open(exchange: Exchange) -> dict[str, list[dict[str, Any]]]:
