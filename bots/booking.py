@@ -7,19 +7,24 @@ Position, profit and counters are folds over fills; the columns that hold them a
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
+from django.db import transaction
+
 from bots.lease import Held, LeaseLost, level_columns
-from bots.models import BotState, DayStats, Fill, Order
+from bots.models import BotState, DayStats, Fill, Funding, Order
 from bots.reset import trading_day_of
 from trading import position as folds
 from trading import risk
 from trading.exchange import Exchange, Fault, Unusable
-from trading.market import EXACT, FillReport, Rules, Side, quantize
+from trading.market import EXACT, FillReport, FundingReport, Rules, Side, quantize
 from trading.market_data import MarketData
+from trading.risk import Gate
 
 ZERO = Decimal(0)
+#: What each fill and each payment moves on.
+COUNTERS = ("daily_pnl", "daily_trades_count", "profit", "profit_peak")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,41 +69,88 @@ def _price_of(coin: str, quote: str, exchange: Exchange, data: MarketData) -> De
 
 def book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> Decimal:
     """Insert new fills and fold them into state and day; returns the order's booked amount."""
-    position, first = row.position, not order.fills.exists()
     booked: Decimal = order.booked
-    was_open = position.is_open
-    pnl, trades = row.daily_pnl, row.daily_trades_count
+    first = not order.fills.exists()
+    before = position = row.position
+    realized = ZERO
     for one in priced:
         at = datetime.fromtimestamp(one.fill.at / 1000, UTC)
-        day = trading_day_of(row, held.bot.owner.zone, at)
-        fill = _unsaved_fill(order, one, at, day)
+        fill = _unsaved_fill(order, one, at, trading_day_of(row, held.bot.owner.zone, at))
         position, fill.realized_pnl = folds.apply(position, fill.booked(order.dust))
         fill.save(force_insert=True)
         opened = int(first and order.purpose == Order.Purpose.ENTRY)
         first = False
-        # A day that the rollovers skipped (nobody ran) is over the moment it gets its row.
-        over = held.started if day < row.counter_day else None
-        _add_to_day(held, day, fill, opened, over)
-        if day == row.counter_day:
-            pnl, trades = pnl + fill.realized_pnl, trades + opened
+        day = _Day(pnl=fill.realized_pnl, fees=fill.fee_quote, trades=opened)
+        count(held, row, fill.trading_day, day)
+        realized += fill.realized_pnl
         booked += one.fill.amount
     if priced:
-        changes = position_columns(position, held.bot.risk_settings, was_open)
-        if position.is_open and not was_open:
-            changes["position_opened_at"] = datetime.fromtimestamp(priced[0].fill.at / 1000, UTC)
-        changes |= {"daily_pnl": pnl, "daily_trades_count": trades}
-        if not BotState.objects.filter(**held.mine).update(**changes):
-            raise LeaseLost(f"bot {held.bot.pk}")
+        times = [datetime.fromtimestamp(one.fill.at / 1000, UTC) for one in priced]
+        changes = position_columns(position, held.bot.risk_settings, before)
+        if position.is_open and before.side != position.side:
+            changes["position_opened_at"] = times[0]
+        elif before.is_open and not position.is_open:
+            changes |= _closed_columns(row, realized, times[-1])
+        if order.reason == Gate.MAX_DAILY_LOSS:
+            changes["closed_at_loss"] = True
+        _write(held, changes)
     return booked
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Day:
+    """What one fill or payment adds to its trading day."""
+
+    pnl: Decimal
+    fees: Decimal = ZERO
+    trades: int = 0
+
+
+def count(held: Held, row: BotState, day: date, added: _Day) -> None:
+    """Add to the day's row, and to the state's counters where it is the current day."""
+    # A day that the rollovers skipped (nobody ran) is over the moment it gets its row.
+    over = held.started if day < row.counter_day else None
+    defaults = {"closed_at": over}
+    stats, _ = DayStats.objects.get_or_create(bot=held.bot, day=day, defaults=defaults)
+    DayStats.objects.filter(pk=stats.pk).update(
+        pnl=stats.pnl + added.pnl,
+        fees=stats.fees + added.fees,
+        trades=stats.trades + added.trades,
+    )
+    if day == row.counter_day:
+        row.daily_pnl += added.pnl
+        row.daily_trades_count += added.trades
+    row.profit += added.pnl
+    row.profit_peak = max(row.profit_peak, row.profit)
+    _write(held, {name: getattr(row, name) for name in COUNTERS})
+
+
+def _write(held: Held, changes: dict[str, Any]) -> None:
+    if not BotState.objects.filter(**held.mine).update(**changes):
+        raise LeaseLost(f"bot {held.bot.pk}")
+
+
+def _closed_columns(row: BotState, realized: Decimal, at: datetime) -> dict[str, Any]:
+    """Return what becomes of a row whose position has just been closed; a loss is remembered."""
+    changes: dict[str, Any] = {"protection": "", "protection_message": ""}
+    changes |= {"liquidation_price": None, "position_opened_at": None}
+    if row.position_opened_at is not None:
+        # Whole position, not last order: it may have been left in parts.
+        since = Fill.objects.filter(bot_id=row.pk, at__gt=row.position_opened_at)
+        realized = sum(since.values_list("realized_pnl", flat=True), ZERO)
+    if realized < 0:
+        changes["last_loss_at"] = at
+    return changes
+
+
 def position_columns(
-    position: folds.Position, settings: risk.Settings, was_open: bool
+    position: folds.Position, settings: risk.Settings, before: folds.Position
 ) -> dict[str, Any]:
     """Return a folded position under BotState's names, with stop and target as it opens."""
     entry = position.entry_price
     columns: dict[str, Any] = {
         "in_position": position.is_open,
+        "position_side": position.side,
         "entry_price": None if entry is None else quantize(entry),
         "current_position_size": position.amount,
         "position_cost": position.cost,
@@ -106,9 +158,9 @@ def position_columns(
         "entry_quote": position.entry_quote,
     }
     if entry is None:
-        columns |= level_columns(risk.Levels()) | {"position_opened_at": None}
-    elif not was_open:
-        columns |= level_columns(risk.levels(settings, entry))
+        columns |= level_columns(risk.Levels())
+    elif position.side != before.side:
+        columns |= level_columns(risk.levels(settings, entry, is_short=position.is_short))
     return columns
 
 
@@ -133,19 +185,43 @@ def _unsaved_fill(order: Order, one: Priced, at: datetime, day: date) -> Fill:
     )
 
 
-def _add_to_day(held: Held, day: date, fill: Fill, opened: int, over: datetime | None) -> None:
-    defaults = {"closed_at": over}
-    stats, _ = DayStats.objects.get_or_create(bot=held.bot, day=day, defaults=defaults)
-    DayStats.objects.filter(pk=stats.pk).update(
-        pnl=stats.pnl + fill.realized_pnl,
-        fees=stats.fees + fill.fee_quote,
-        trades=stats.trades + opened,
-    )
+def fund(held: Held, payment: FundingReport) -> bool:
+    """Book one funding payment, once. Returns whether it was new."""
+    at = datetime.fromtimestamp(payment.at / 1000, UTC)
+    with localcontext(EXACT), transaction.atomic():
+        row = held.locked()
+        day = trading_day_of(row, held.bot.owner.zone, at)
+        _row, is_new = Funding.objects.get_or_create(
+            account=held.account,
+            funding_id=payment.funding_id,
+            defaults={
+                "bot": held.bot,
+                "symbol": payment.symbol,
+                "amount": payment.amount,
+                "at": at,
+                "trading_day": day,
+            },
+        )
+        if is_new:
+            _position, realized = folds.fund(row.position, payment.amount)
+            count(held, row, day, _Day(pnl=realized))
+    held.refresh()
+    return is_new
 
 
-def fold(bot_id: int) -> tuple[folds.Position, Mapping[date, Decimal], Mapping[date, int]]:
-    """Fold all fills of a bot anew: position, realised PnL per day, positions opened per day."""
-    position = folds.Position()
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """All that follows from a bot's fills and funding: position, PnL and entries by day, profit."""
+
+    position: folds.Position
+    pnl: Mapping[date, Decimal]
+    trades: Mapping[date, int]
+    profit: Decimal
+
+
+def fold(bot_id: int) -> Fold:
+    """Fold all fills and funding payments of a bot anew, in the order in which they were booked."""
+    position, profit = folds.Position(), ZERO
     pnl: dict[date, Decimal] = {}
     trades: dict[date, int] = {}
     seen: set[int] = set()
@@ -153,7 +229,11 @@ def fold(bot_id: int) -> tuple[folds.Position, Mapping[date, Decimal], Mapping[d
     for fill in fills.iterator(chunk_size=500):
         position, realized = folds.apply(position, fill.booked(fill.order.dust))
         pnl[fill.trading_day] = EXACT.add(pnl.get(fill.trading_day, ZERO), realized)
+        profit = EXACT.add(profit, realized)
         if fill.order.purpose == Order.Purpose.ENTRY and fill.order_id not in seen:
             trades[fill.trading_day] = trades.get(fill.trading_day, 0) + 1
         seen.add(fill.order_id)
-    return position, pnl, trades
+    for payment in Funding.objects.filter(bot_id=bot_id):
+        pnl[payment.trading_day] = EXACT.add(pnl.get(payment.trading_day, ZERO), payment.amount)
+        profit = EXACT.add(profit, payment.amount)
+    return Fold(position=position, pnl=pnl, trades=trades, profit=profit)

@@ -8,13 +8,19 @@ from django.conf import settings
 from bots import failpoints
 from bots.lifecycle import Mode, PositionType
 from bots.models import Account, ApiKey, BotConfig
-from bots.models.bot import SIMULATED
 from bots.models.fields import Undecryptable
+from bots.models.validity import SIMULATED
 from bots.paper_book import PaperBook
 from bots.silences import shared_silences
 from bots.world import World
 from trading.exchange import Exchange, ExchangeError, Fault, Refused
-from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFeed, Credentials, shared_feed
+from trading.exchanges.ccxt_exchange import (
+    CcxtExchange,
+    CcxtFeed,
+    Credentials,
+    open_account,
+    shared_feed,
+)
 from trading.exchanges.paper import PaperExchange
 from trading.exchanges.simulated import SimulatedFeed
 from trading.market_data import SharedFeed
@@ -23,7 +29,10 @@ HUNDRED = Decimal(100)
 #: How long an answer of the exchange proves, in this process, that it still accepts a key.
 PROOF_SECONDS = 60.0
 
-_proofs: dict[int, tuple[int, float]] = {}  # account -> its key, when it was accepted
+#: (account, position type) -> its key, when it was accepted
+_proofs: dict[tuple[int, str], tuple[int, float]] = {}
+#: ccxt's names of what we trade.
+MARKET_TYPES = {PositionType.SPOT.value: "spot", PositionType.FUTURES.value: "swap"}
 
 
 def exchange_of(bot: BotConfig, world: World) -> Exchange:
@@ -37,6 +46,8 @@ def exchange_of(bot: BotConfig, world: World) -> Exchange:
     if account is None:
         raise Refused(Fault.KEY_MISSING, f"bot {bot.pk} has no account")
     if bot.mode == Mode.PAPER:
+        if bot.position_type != PositionType.SPOT:
+            raise Refused(Fault.CLIENT, "paper accounts trade spot only")
         return PaperExchange(
             world.feed or feed_of(bot.exchange, bot.mode, world),
             PaperBook(account, quote=quote_of(bot.symbol), capital=bot.initial_capital),
@@ -44,27 +55,27 @@ def exchange_of(bot: BotConfig, world: World) -> Exchange:
             fee_rate=settings.PAPER_FEE_PERC / HUNDRED,
             slippage=settings.PAPER_SLIPPAGE_PERC / HUNDRED,
         )
-    exchange = account_exchange(account)
-    _prove(account, exchange)
+    exchange = account_exchange(account, bot.position_type)
+    _prove((account.pk, bot.position_type), exchange)
     return exchange
 
 
-def _prove(account: Account, exchange: CcxtExchange) -> None:
+def _prove(account: tuple[int, str], exchange: CcxtExchange) -> None:
     """Ask for the balance once a minute, so that a refused key shows before an order needs it."""
-    key_id = ApiKey.objects.filter(account=account).values_list("pk", flat=True).first()
-    proved, at = _proofs.get(account.pk, (None, 0.0))
+    key_id = ApiKey.objects.filter(account=account[0]).values_list("pk", flat=True).first()
+    proved, at = _proofs.get(account, (None, 0.0))
     now = monotonic()
     if key_id is None or (proved == key_id and now - at < PROOF_SECONDS):
         return
     try:
         exchange.balance()
     except Refused:
-        _proofs.pop(account.pk, None)
+        _proofs.pop(account, None)
         raise
     except ExchangeError:
         # No answer says nothing about the key; the tick itself tells what is wrong.
         return
-    _proofs[account.pk] = (key_id, now)
+    _proofs[account] = (key_id, now)
 
 
 def quote_of(symbol: str) -> str:
@@ -72,31 +83,33 @@ def quote_of(symbol: str) -> str:
     return symbol.partition("/")[2].partition(":")[0]
 
 
-def feed_of(exchange: str, mode: str, world: World) -> SharedFeed:
+def feed_of(
+    exchange: str, mode: str, world: World, position_type: str = PositionType.SPOT
+) -> SharedFeed:
     """Return the public market data of an exchange."""
     if exchange == SIMULATED:
         return SimulatedFeed(settings.MARKET_SEED, world.now_ms)
-    return _ccxt_feed(exchange, mode)
+    return _ccxt_feed(exchange, mode, position_type)
 
 
-def account_exchange(account: Account) -> CcxtExchange:
-    """Return a testnet or live account, opened with its key."""
+def account_exchange(account: Account, position_type: str = PositionType.SPOT) -> CcxtExchange:
+    """Return a testnet or live account, spot or futures, opened with its key."""
     # The key first: without a usable one not even the network is asked.
     credentials = _credentials(account)
-    return CcxtExchange(
-        _ccxt_feed(account.exchange, account.mode),
+    return open_account(
+        _ccxt_feed(account.exchange, account.mode, position_type),
         credentials,
         recv_window_ms=settings.RECV_WINDOW_MS,
         fence_s=settings.ORDER_FENCE_SECONDS,
     )
 
 
-def _ccxt_feed(exchange: str, mode: str) -> CcxtFeed:
+def _ccxt_feed(exchange: str, mode: str, position_type: str) -> CcxtFeed:
     failpoints.check_loopback(settings.EXCHANGE_API_BASE.get(exchange))
     return shared_feed(
         exchange,
         mode="testnet" if mode == Mode.TESTNET else "live",
-        market_type=PositionType.SPOT,
+        market_type=MARKET_TYPES[position_type],
         api_base=settings.EXCHANGE_API_BASE.get(exchange),
         timeout_s=settings.HTTP_TIMEOUT_SECONDS,
         markets_ttl_s=settings.MARKETS_TTL_SECONDS,

@@ -19,12 +19,14 @@ from bots.models import (
     BotConfig,
     BotState,
     Command,
+    Order,
     Outpaced,
     User,
 )
 from bots.setup import create, edit
 from bots.stopping import halt, stop, stop_once
 from trading.day import day_end, local_day
+from trading.market import OrderStatus
 
 __all__ = [
     "Refusal",
@@ -80,6 +82,9 @@ def _restart(old: BotState) -> BotState:
         duty=Duty.TRADE,
         wind_down=WindDown.LEAVE,
         run_epoch=old.run_epoch + 1,
+        # A drawdown counts from the start.
+        profit_base=old.profit,
+        profit_peak=old.profit,
         failures=0,
         last_ok_at=None,
         retry_at=None,
@@ -129,7 +134,12 @@ def _command(bot_id: int, kind: str, by: User | None, via: str) -> Command:
 
 
 def _check_may_command(state: BotState, kind: str) -> None:
-    if state.has_unsettled_orders:
+    rests = _entry_rests(state)
+    if kind == Command.Kind.CANCEL:
+        if not rests:
+            raise Refusal("no_order", _("No order of this bot is waiting at the exchange."))
+        return
+    if state.has_unsettled_orders and not (rests and kind == Command.Kind.EXIT):
         raise Refusal("order_unknown", _("An order is still open or unanswered."))
     if kind == Command.Kind.ENTER and state.duty != Duty.TRADE:
         raise Refusal("not_running", _("The bot is stopping: it opens nothing."))
@@ -137,6 +147,16 @@ def _check_may_command(state: BotState, kind: str) -> None:
         raise Refusal("in_position", _("The bot already holds a position."))
     if kind == Command.Kind.EXIT and not state.in_position:
         raise Refusal("flat", _("The bot holds no position."))
+
+
+def _entry_rests(state: BotState) -> bool:
+    """Whether all that is unsettled is an entry order known to wait at the exchange."""
+    if not state.has_unsettled_orders:
+        return False
+    left = Order.objects.filter(bot_id=state.pk, is_settled=False)
+    left = left.exclude(purpose=Order.Purpose.PROTECT, status=OrderStatus.OPEN)
+    resting = {OrderStatus.OPEN.value, OrderStatus.PARTIAL.value}
+    return all(order.purpose == Order.Purpose.ENTRY and order.status in resting for order in left)
 
 
 def expire_commands(bot_id: int) -> None:

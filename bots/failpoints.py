@@ -32,7 +32,8 @@ POINTS = (
     "answer.before",  # answered, the answer not written
     "answer.after",  # written and committed, the lease still held
     "protect.before",  # in position, the stop not yet at the exchange
-    "cancel.before",
+    "protect.after",  # written and committed, not sent
+    "cancel.before",  # noted, not sent
     "release.before",
 )
 

@@ -89,9 +89,13 @@ def _caches_are_folds(_: datetime) -> Iterator[Violation]:
     for day in DayStats.objects.all():
         days.setdefault(day.bot_id, []).append(day)
     for state in BotState.objects.all():
-        position, pnl, trades = booking.fold(state.pk)
+        fold = booking.fold(state.pk)
+        position, pnl, trades = fold.position, fold.pnl, fold.trades
         if position != state.position:
             yield Violation(code="I7", bot_id=state.pk, text=f"{position} != {state.position}")
+        if fold.profit != state.profit:
+            text = f"profit {state.profit}, fills say {fold.profit}"
+            yield Violation(code="I7", bot_id=state.pk, text=text)
         today = state.counter_day
         counted = (state.daily_pnl, state.daily_trades_count)
         if counted != (pnl.get(today, Decimal(0)), trades.get(today, 0)):

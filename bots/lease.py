@@ -212,7 +212,10 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
 
 def owes(state: BotState) -> bool:
     """Whether a bot that does not trade any more still has something to be done."""
-    return state.has_unsettled_orders or (state.in_position and state.wind_down != WindDown.LEAVE)
+    if state.in_position:
+        # A stop that rests at the exchange stays with a position that its owner keeps.
+        return state.has_unsettled_orders or state.wind_down != WindDown.LEAVE
+    return state.has_unsettled_orders or state.has_protection
 
 
 def _is_news(old: BotState, new: BotState) -> bool:

@@ -3,6 +3,7 @@
 Everything here runs in the tick that holds the bot's lease and carries its fence.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any
@@ -12,6 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from bots import limits
 from bots.booking import book, price_fee
 from bots.lease import Held, LeaseLost
 from bots.lifecycle import Duty
@@ -19,7 +21,8 @@ from bots.models import BotState, Command, Installation, Order, Outpaced
 from bots.models.ledger import new_client_order_id
 from trading.exchange import Exchange, ExchangeError
 from trading.execution import Decision
-from trading.market import EXACT, OrderReport, OrderStatus, OrderType, Rules, quantize
+from trading.market import EXACT, OrderReport, OrderStatus, Rules, quantize
+from trading.protective import Protective
 
 ZERO = Decimal(0)
 
@@ -37,6 +40,8 @@ def write_intent(
         rows = BotState.objects.filter(**held.mine, **_may_order(held, order.purpose))
         if not rows.update(has_unsettled_orders=True):
             raise Outpaced(f"bot {held.bot.pk}: the intent came too late")
+        if order.purpose == Order.Purpose.ENTRY:
+            limits.check(held)
         order.save(force_insert=True)
         if command is not None:
             Command.objects.filter(pk=command.pk).update(
@@ -52,9 +57,11 @@ def _may_order(held: Held, purpose: str) -> dict[str, Any]:
         "run_epoch": held.epoch,
         "lease_until__gt": Now(),
         "has_unsettled_orders": False,
+        # Coins in a protective order cannot be sold, and an entry has nothing to protect yet.
+        "has_protection": False,
     }
     if purpose != Order.Purpose.ENTRY:
-        return guard | {"duty__in": [Duty.TRADE, Duty.EXIT]}
+        return guard | {"in_position": True, "duty__in": [Duty.TRADE, Duty.EXIT]}
     return guard | {
         "duty": Duty.TRADE,
         "in_position": False,
@@ -67,23 +74,78 @@ def _intended(held: Held, decision: Decision, rules: Rules, signed_at: int) -> O
     if decision.side is None or decision.amount is None or decision.price is None:
         raise ValueError(f"decision {decision.gate} has no order")
     entry = decision.action == "enter"
+    return _unsent(
+        held,
+        signed_at,
+        side=decision.side,
+        type=decision.order_type,
+        purpose=Order.Purpose.ENTRY if entry else Order.Purpose.EXIT,
+        reason=decision.gate,
+        amount=decision.amount,
+        price=decision.limit,
+        reduce_only=decision.reduce_only,
+        expected_price=decision.price,
+        dust=ZERO if entry else quantize(rules.dust_below(decision.price)),
+    )
+
+
+def _unsent(held: Held, signed_at: int, **values: Any) -> Order:
+    """Return a new order of the bot, under a client order id of its own."""
     return Order(
         bot=held.bot,
         account=held.account,
         client_order_id=new_client_order_id(Installation.get().mark, held.bot.pk),
         symbol=held.bot.symbol,
-        side=decision.side,
-        type=OrderType.MARKET,
-        purpose=Order.Purpose.ENTRY if entry else Order.Purpose.EXIT,
-        reason=decision.gate,
-        amount=decision.amount,
-        expected_price=decision.price,
-        dust=ZERO if entry else quantize(rules.dust_below(decision.price)),
         signed_at=datetime.fromtimestamp(signed_at / 1000, UTC),
         fence=held.state.fence,
         run_epoch=held.epoch,
         created_at=held.started,
+        **values,
     )
+
+
+def write_protection(
+    held: Held, wanted: Sequence[Protective], rules: Rules, *, signed_at: int
+) -> list[Order]:
+    """Commit protective orders before they are sent; two of spot share a name as a pair."""
+    is_futures = ":" in rules.symbol
+    rows = [
+        _unsent(
+            held,
+            signed_at,
+            side=one.side,
+            type=one.type,
+            purpose=Order.Purpose.PROTECT,
+            reason=one.gate,
+            amount=one.amount,
+            trigger=one.trigger,
+            reduce_only=is_futures,
+            expected_price=one.trigger,
+            dust=quantize(rules.dust_below(one.trigger)),
+        )
+        for one in wanted
+    ]
+    if len(rows) == 2 and not is_futures:
+        for order in rows:
+            order.pair = rows[0].client_order_id
+    with transaction.atomic():
+        state = BotState.objects.filter(**held.mine, **_may_order(held, Order.Purpose.PROTECT))
+        if not state.update(has_unsettled_orders=True, has_protection=True):
+            raise Outpaced(f"bot {held.bot.pk}: the protection came too late")
+        for order in rows:
+            order.save(force_insert=True)
+    held.refresh()
+    return rows
+
+
+def note_cancel(held: Held, order: Order, gate: str) -> None:
+    """Write down why an order is about to be taken back; the first reason stays."""
+    if order.cancel_reason:
+        return
+    with transaction.atomic():
+        held.locked()
+        Order.objects.filter(pk=order.pk).update(cancel_reason=gate)
+    order.cancel_reason = gate
 
 
 def close(held: Held, order: Order, status: OrderStatus, message: str) -> None:
@@ -98,8 +160,10 @@ def close(held: Held, order: Order, status: OrderStatus, message: str) -> None:
 def mark_unknown(held: Held, order: Order, message: str) -> None:
     """Keep an order whose outcome nobody knows; only the exchange can decide it."""
     with transaction.atomic():
-        held.locked()
+        row = held.locked()
         _forward(order, OrderStatus.UNKNOWN, message=message[:500])
+        _note_settled(held, row)
+    held.refresh()
 
 
 def count_not_found(held: Held, order: Order) -> int:
@@ -142,8 +206,7 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
             booked=booked,
             is_settled=settled,
         )
-        if settled:
-            _note_settled(held, row)
+        _note_settled(held, row)
     held.refresh()
     order.refresh_from_db()
 
@@ -177,5 +240,14 @@ def _forward(order: Order, status: OrderStatus, **changes: Any) -> None:
 
 
 def _note_settled(held: Held, row: BotState) -> None:
-    left = Order.objects.filter(bot_id=row.pk, is_settled=False).exists()
-    BotState.objects.filter(**held.mine).update(has_unsettled_orders=left)
+    """Bring the flags of the state row in line with its orders.
+
+    A protective order that rests is as it should be: it holds nothing up but other orders.
+    """
+    left = Order.objects.filter(bot_id=row.pk, is_settled=False).values_list("purpose", "status")
+    protect = [status for purpose, status in left if purpose == Order.Purpose.PROTECT]
+    others = len(left) - len(protect)
+    waiting = [status for status in protect if status != OrderStatus.OPEN]
+    BotState.objects.filter(**held.mine).update(
+        has_unsettled_orders=bool(others or waiting), has_protection=bool(protect)
+    )

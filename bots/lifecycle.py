@@ -56,6 +56,8 @@ class Reason(TextChoices):
     IN_POSITION = "in_position", _("in position")
     ENTERED = "entered", _("just bought")
     EXITED = "exited", _("just sold")
+    ENTRY_RESTING = "entry_resting", _("entry order placed")
+    HELD_BACK = "held_back", _("entry held back")
 
     NETWORK = "network", _("exchange not reachable")
     MAINTENANCE = "maintenance", _("exchange in maintenance")
@@ -75,6 +77,7 @@ class Reason(TextChoices):
     MAX_DAILY_TRADES = "max_daily_trades", _("max daily trades reached")
     MAX_DAILY_LOSS = "max_daily_loss", _("max daily loss reached")
     DAILY_TARGET = "daily_target", _("daily target reached")
+    ACCOUNT_DAILY_LOSS = "account_daily_loss", _("account's daily loss reached")
 
     API_KEY_MISSING = "api_key_missing", _("api key missing")
     API_KEY_DECRYPT_FAILED = "api_key_decrypt_failed", _("api key decrypt failed")
@@ -85,6 +88,8 @@ class Reason(TextChoices):
     BAD_SETTINGS = "bad_settings", _("settings no longer valid")
     OWNER_INACTIVE = "owner_inactive", _("owner is deactivated")
     LIVE_DISABLED = "live_disabled", _("live trading is switched off")
+    MAX_DRAWDOWN = "max_drawdown", _("max drawdown reached")
+    RESTORED = "restored", _("restored from a backup")
     RECONCILE = "reconcile", _("reconcile")
 
     BY_OWNER = "by_owner", _("by its owner")
@@ -93,7 +98,16 @@ class Reason(TextChoices):
     DAILY_RESET = "daily_reset", _("daily reset")
 
 
-RUNNING_REASONS = frozenset({Reason.NO_SIGNAL, Reason.IN_POSITION, Reason.ENTERED, Reason.EXITED})
+RUNNING_REASONS = frozenset(
+    {
+        Reason.NO_SIGNAL,
+        Reason.IN_POSITION,
+        Reason.ENTERED,
+        Reason.EXITED,
+        Reason.ENTRY_RESTING,
+        Reason.HELD_BACK,
+    }
+)
 #: Held up, heals by itself: shown as waiting, or as error while the bot has not yet worked.
 TRANSIENT = frozenset(
     {
@@ -113,7 +127,14 @@ TRANSIENT = frozenset(
         Reason.INTERNAL,
     }
 )
-LIMITS = frozenset({Reason.MAX_DAILY_TRADES, Reason.MAX_DAILY_LOSS, Reason.DAILY_TARGET})
+LIMITS = frozenset(
+    {
+        Reason.MAX_DAILY_TRADES,
+        Reason.MAX_DAILY_LOSS,
+        Reason.DAILY_TARGET,
+        Reason.ACCOUNT_DAILY_LOSS,
+    }
+)
 #: Trying again cannot help: these switch the bot off.
 FATAL = frozenset(
     {
@@ -126,6 +147,8 @@ FATAL = frozenset(
         Reason.BAD_SETTINGS,
         Reason.OWNER_INACTIVE,
         Reason.LIVE_DISABLED,
+        Reason.MAX_DRAWDOWN,
+        Reason.RESTORED,
         Reason.RECONCILE,
     }
 )
@@ -159,6 +182,7 @@ class Move(TextChoices):
     RESET = "reset", _("daily reset")
     SETTLE = "settle", _("wound down")
     EDIT = "edit", _("edited")
+    PROTECT = "protect", _("protection changed")
 
 
 #: Statuses from which a tick may report; STOPPED only under duty trade (after the daily reset).
@@ -181,6 +205,7 @@ MOVES: dict[Move, tuple[frozenset[Status], Status | None]] = {
     Move.RESET: (EVERY, Status.STOPPED),
     Move.SETTLE: (EVERY, None),
     Move.EDIT: (EVERY, None),
+    Move.PROTECT: (EVERY, None),
 }
 
 

@@ -5,15 +5,11 @@ language) use the same words.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from bots.lifecycle import FATAL, Duty, Reason, Status, WindDown
-from bots.models import BotState
+from bots.lifecycle import Reason
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as Text
@@ -113,6 +109,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.MAX_DAILY_TRADES: _pauses(_("The bot opened as many positions as you allow in a day.")),
     Reason.MAX_DAILY_LOSS: _pauses(_("The bot reached the loss that you allow in a day.")),
     Reason.DAILY_TARGET: _pauses(_("The bot reached your profit target for the day.")),
+    Reason.ACCOUNT_DAILY_LOSS: _pauses(
+        _("The bots of this account reached the loss that you allow it in a day.")
+    ),
     Reason.API_KEY_MISSING: _off(
         _("The account of this bot has no api key."),
         _("Add a key for this account, then start the bot."),
@@ -149,9 +148,17 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         _("Live trading is switched off in this installation."),
         _("The operator can allow it with LIVE_TRADING_ENABLED."),
     ),
+    Reason.MAX_DRAWDOWN: _off(
+        _("The bot lost as much since its best moment as you allow."),
+        _("Look at its trades; when you start it again, it counts from there."),
+    ),
+    Reason.RESTORED: _off(
+        _("The database was restored from a backup: what happened since is not known here."),
+        _("The operator compares with the exchanges and confirms; then start the bot."),
+    ),
     Reason.RECONCILE: _off(
-        _("The account holds less than this bot's fills say."),
-        _("Find out what moved the coins, then ask the operator to reconcile the bot."),
+        _("What the exchange holds and what this bot's fills say do not agree."),
+        _("Compare both sides on the bot's page and choose what is true."),
     ),
     Reason.BY_OWNER: _stopped(_("You stopped this bot.")),
     Reason.BY_OPERATOR: _stopped(_("An operator stopped this bot.")),
@@ -203,92 +210,3 @@ def about_key(fault: str) -> str:
 def explain(reason: str) -> Explanation | None:
     """Return the explanation of a lifecycle.Reason, or None where there is nothing to explain."""
     return EXPLANATIONS.get(Reason(reason))
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time for people, in the active language: "12 s", "3 min", "3 h 12 min"."""
-    whole = max(int(seconds), 0)
-    if whole < 60:
-        return gettext("%(n)d s") % {"n": whole}
-    if whole < 3600:
-        return gettext("%(n)d min") % {"n": whole // 60}
-    if whole < 86_400:
-        hours, minutes = whole // 3600, whole % 3600 // 60
-        text = gettext("%(n)d h") % {"n": hours}
-        return f"{text} {gettext('%(n)d min') % {'n': minutes}}" if minutes else text
-    return gettext("%(n)d d") % {"n": whole // 86_400}
-
-
-def next_run(state: BotState) -> datetime | None:
-    """Return when the next tick is due, or None where nobody ticks the bot."""
-    if state.duty == Duty.NONE:
-        return None
-    since = state.last_run_at or state.last_updated_at
-    due = since + timedelta(seconds=state.bot.check_interval_seconds)
-    return max(due, state.retry_at) if state.retry_at else due
-
-
-def sentence(state: BotState | None, now: datetime) -> str:
-    """Return one sentence: status, why, and what comes next, in the active language."""
-    if state is None:
-        return gettext("Never started")
-    head = _head(state, now)
-    tail = _tail(state, now)
-    return f"{head}; {tail}" if tail else head
-
-
-def _head(state: BotState, now: datetime) -> str:
-    if state.status == Status.PENDING:
-        return gettext("Starting - the first tick is on its way")
-    status, reason = Status(state.status).label, Reason(state.reason).label
-    if state.status == Status.WAITING and state.last_ok_at and state.last_ok_at < now:
-        words = {
-            "status": status,
-            "reason": reason,
-            "duration": duration((now - state.last_ok_at).total_seconds()),
-        }
-        return gettext("%(status)s - %(reason)s for %(duration)s") % words
-    return f"{status} - {reason}"
-
-
-def _tail(state: BotState, now: datetime) -> str:
-    if state.duty == Duty.EXIT:
-        return winding_down(state)
-    if state.status == Status.PAUSED:
-        ends = timezone.localtime(state.day_ends_at)
-        words = {
-            "time": f"{ends:%H:%M}",
-            "duration": duration((state.day_ends_at - now).total_seconds()),
-        }
-        return gettext("resumes at %(time)s, in %(duration)s") % words
-    if state.status == Status.ERROR and state.reason in FATAL:
-        return gettext("switched off until you start it")
-    due = next_run(state)
-    if due is None:
-        return ""
-    if state.is_late(now):
-        late = duration((now - due).total_seconds())
-        return gettext("late: should have run %(duration)s ago") % {"duration": late}
-    if state.status == Status.STOPPED:
-        return gettext("goes on by itself")
-    words = {"duration": duration((due - now).total_seconds())}
-    if state.status == Status.PENDING:
-        return ""
-    if state.status in (Status.WAITING, Status.ERROR):
-        return gettext("tries again in %(duration)s") % words
-    return gettext("looks again in %(duration)s") % words
-
-
-def winding_down(state: BotState) -> str:
-    """Return what a bot under duty exit still does: settling, closing or watching."""
-    if state.has_unsettled_orders:
-        return gettext("stopping: an order is not settled yet")
-    if not state.in_position:
-        return gettext("stopping: the last tick ends")
-    if state.is_unwatched:
-        return gettext("cannot read the price: nobody watches the position")
-    if state.wind_down == WindDown.CLOSE:
-        return gettext("closing the position")
-    if state.wind_down == WindDown.AFTER_EXIT:
-        return gettext("watching the position until its next exit")
-    return gettext("watching the position")

@@ -11,6 +11,7 @@ from bots.models import Decision as DecisionRow
 from bots.models import Order
 from trading.exchange import ExchangeError, Fault
 from trading.execution import Decision
+from trading.market import OrderStatus
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,22 @@ def key_message_for(fault: Fault, detail: str) -> str:
 
 def of_decision(held: Held, decision: Decision) -> Outcome:
     """The outcome of a tick that sent no order."""
-    reason = Reason.IN_POSITION if held.state.in_position else Reason.NO_SIGNAL
+    state = held.state
+    reason = Reason.IN_POSITION if state.in_position else Reason.NO_SIGNAL
     move, message = Move.RUN, ""
-    if decision.action == "blocked" and decision.gate in HELD_UP:
+    if state.has_unsettled_orders:
+        reason = Reason.ENTRY_RESTING
+    elif decision.action == "blocked" and decision.gate in HELD_UP:
         reason = HELD_UP[decision.gate]
         move = Move.SWITCH_OFF if reason in FATAL else Move.WAIT
         message = message_for(reason, _detail(decision))
-    elif decision.pause and not held.state.in_position:
+    elif decision.switch_off and not state.in_position:
+        move, reason = Move.SWITCH_OFF, Reason(decision.switch_off)
+        message = message_for(reason, _detail(decision))
+    elif decision.pause and not state.in_position:
         move, reason = Move.PAUSE, Reason(decision.pause)
+    elif decision.action == "blocked" and not state.in_position:
+        reason = Reason.HELD_BACK
     return Outcome(
         move=move,
         reason=reason,
@@ -62,11 +71,14 @@ def of_decision(held: Held, decision: Decision) -> Outcome:
 
 def of_order(held: Held, decision: Decision, order: Order) -> Outcome:
     """The outcome of a tick whose order was answered; `held.state` has its fills already."""
-    unsettled = held.state.has_unsettled_orders
+    rests = order.status in (OrderStatus.OPEN, OrderStatus.PARTIAL) and order.price is not None
+    unsettled = held.state.has_unsettled_orders and not rests
     entered = decision.action == "enter"
     reason = Reason.ENTERED if entered else Reason.EXITED
     message = ""
-    if unsettled:
+    if rests:
+        reason = Reason.ENTRY_RESTING
+    elif unsettled:
         reason = Reason.ORDER_UNKNOWN
         message = message_for(reason, f"{order.client_order_id}: {order.message or order.status}")
     return Outcome(
@@ -79,6 +91,19 @@ def of_order(held: Held, decision: Decision, order: Order) -> Outcome:
         order=order,
         # After an entry the levels are those of the fill, written with it.
         levels=None if entered else decision.levels,
+    )
+
+
+def closed_meanwhile(held: Held) -> Outcome:
+    """The outcome of a tick that finds its position closed: by stop, target or the exchange."""
+    order = Order.objects.filter(bot=held.bot, filled__gt=0).order_by("-updated_at", "-pk")[0]
+    return Outcome(
+        move=Move.RUN,
+        reason=Reason.EXITED,
+        action=DecisionRow.Action.EXIT,
+        gate=order.reason,
+        numbers={"price": f"{order.average:f}"} if order.average else {},
+        order=order,
     )
 
 

@@ -56,7 +56,8 @@ def _one(bot_id: int, world: World) -> Iterator[Finding]:
 def _compare(held: Held) -> Finding:
     exchange = exchange_of(held.bot, held.world)
     rules = held.world.data.rules(exchange, held.bot.symbol)
-    if not settle.settle(held, exchange, rules):
+    settle.settle(held, exchange, rules)
+    if held.state.has_unsettled_orders:
         return Finding(bot_id=held.bot.pk, ok=False, text="an order's outcome is still unknown")
     return _balance(held.bot, exchange, rules)
 

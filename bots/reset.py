@@ -177,6 +177,7 @@ def _write(turn: Turn, states: Sequence[BotState]) -> None:
         "day_forced_at": turn.forced_at,
         "daily_pnl": 0,
         "daily_trades_count": 0,
+        "closed_at_loss": False,
         "last_error_message": "",
         "status": turn.status,
         "reason": turn.reason,

@@ -1,22 +1,27 @@
 """Orders whose end is not known yet: asked for again until the exchange itself decides."""
 
-from bots import ledger
+from bots import ledger, orders
 from bots.lease import Held
 from bots.models import Order
 from trading.exchange import Exchange
 from trading.market import OrderStatus, Rules
 
 
-def settle(held: Held, exchange: Exchange, rules: Rules) -> bool:
-    """Ask the exchange about every unsettled order of the bot. Returns whether all are settled.
+def settle(held: Held, exchange: Exchange, rules: Rules) -> list[Order]:
+    """Ask the exchange about every order of the bot that is not final. Returns those that now are.
 
-    Nothing is ever sent again. Raises ExchangeError when the exchange cannot be asked.
+    Nothing is ever sent again. When the position is gone, what protected it is taken back. Raises
+    ExchangeError when the exchange cannot be asked.
     """
-    if not held.state.has_unsettled_orders:
-        return True
-    for order in Order.objects.filter(bot=held.bot, is_settled=False).order_by("pk"):
+    state = held.state
+    if not state.has_unsettled_orders and not state.has_protection:
+        return []
+    open_ones = list(Order.objects.filter(bot=held.bot, is_settled=False).order_by("pk"))
+    for order in open_ones:
         _settle_one(held, order, exchange, rules)
-    return not held.state.has_unsettled_orders
+    if held.state.has_protection and not held.state.in_position:
+        orders.cancel_protection(held, "position_closed", rules, exchange)
+    return [order for order in open_ones if order.is_settled]
 
 
 def _settle_one(held: Held, order: Order, exchange: Exchange, rules: Rules) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from bots import holders, reset, schedule
 from bots.lifecycle import Duty, Mode
 from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market
-from bots.models.bot import SIMULATED
+from bots.models.validity import SIMULATED
 
 CHUNK = 500
 

@@ -5,28 +5,32 @@ and the real thing run the same lines.
 """
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.utils import timezone
 
-from bots import failpoints, lease, ledger, outcome, reset, settle
+from bots import failpoints, lease, ledger, orders, outcome, protect, reset, settle, sight
 from bots.connect import exchange_of
-from bots.control import expire_commands
 from bots.lease import Held, LeaseLost, Outcome
-from bots.lifecycle import Duty, Mode, Reason, WindDown
-from bots.models import ApiKey, BotConfig, Command, Decision, Outpaced
+from bots.lifecycle import Duty, Mode, PositionType, Reason
+from bots.models import ApiKey, BotConfig, Command, Decision, Order, Outpaced
+from bots.sight import Sight
 from bots.world import World
 from trading import execution, strategies
 from trading.exchange import Exchange, ExchangeError, Fault, Refused, Rejected, Unreachable
-from trading.execution import View, decide
-from trading.market import OrderStatus, Quote, Rules
-from trading.risk import Day, Levels
-from trading.strategies import Action, ParamErrors, Signal
+from trading.execution import decide
+from trading.market import OrderStatus, Rules
+from trading.risk import Gate, Levels
+from trading.strategies import ParamErrors
 
 log = logging.getLogger(__name__)
-NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
+
+
+class Mismatch(Exception):
+    """The exchange holds something that the ledger knows nothing of."""
 
 
 def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -> Outcome | None:
@@ -44,6 +48,8 @@ def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -
         found = outcome.failed(held, error)
     except Outpaced:
         found = _outpaced()
+    except Mismatch as error:
+        found = outcome.of_reason(held, Reason.RECONCILE, str(error))
     except SoftTimeLimitExceeded:
         found = outcome.of_reason(held, Reason.NETWORK, "the tick ran out of time")
     except Exception as error:
@@ -64,11 +70,15 @@ def _work(held: Held) -> Outcome:
         return _nothing_owed()
     exchange = exchange_of(held.bot, held.world)
     rules = held.world.data.rules(exchange, held.bot.symbol)
-    if not settle.settle(held, exchange, rules):
+    was_in_position = held.state.in_position
+    ended = settle.settle(held, exchange, rules)
+    if held.state.has_unsettled_orders and orders.resting_entry(held) is None:
         return outcome.unsettled(held)
+    if was_in_position and not held.state.in_position:
+        return outcome.closed_meanwhile(held)
     if held.state.duty == Duty.EXIT and not lease.owes(held.state):
         return _nothing_owed()
-    return _trade(held, exchange, rules)
+    return _trade(held, exchange, rules, ended)
 
 
 def _refusal(held: Held) -> Reason | None:
@@ -99,92 +109,65 @@ def _has_wrong_rights(bot: BotConfig) -> bool:
     return keys.exists()
 
 
-def _trade(held: Held, exchange: Exchange, rules: Rules) -> Outcome:
-    quote = held.world.data.quote(exchange, held.bot.symbol)
-    signal, blind = _look(held, exchange)
-    command = _command(held)
-    if command is not None and blind is not None and command.kind == Command.Kind.ENTER:
-        _refuse(command, blind.fault)
-        command = None
-    view = _view(held, rules, quote, signal, command)
+def _trade(held: Held, exchange: Exchange, rules: Rules, ended: Sequence[Order]) -> Outcome:
+    """Look once and decide; `ended`: the orders that this tick has just seen end."""
+    seen = sight.look(held, exchange, rules)
+    resting = orders.resting_entry(held) if held.state.has_unsettled_orders else None
+    if resting is not None and seen.command and seen.command.kind == Command.Kind.CANCEL:
+        if not orders.cancel(held, resting, Gate.COMMAND, rules, exchange):
+            return outcome.unsettled(held)
+        resting = None
+    found = _decide(held, exchange, seen, resting, given_up=_timed_out(ended))
+    if seen.command and seen.command.kind == Command.Kind.CANCEL:
+        sight.end(seen.command, Command.Status.DONE)
+    return replace(found, price=seen.quote.last)
+
+
+def _decide(
+    held: Held, exchange: Exchange, seen: Sight, resting: Order | None, *, given_up: Order | None
+) -> Outcome:
+    view = sight.view(held, seen, resting=resting, given_up=given_up)
     decision = decide(view)
+    if decision.action == "cancel" and resting is not None:
+        if not orders.cancel(held, resting, decision.gate, seen.rules, exchange):
+            return outcome.unsettled(held)
+        # What was filled of it, and what else there is to do, is decided at once.
+        return _decide(held, exchange, seen, None, given_up=_timed_out([resting]))
     if decision.action in ("enter", "exit"):
         # The balance costs a heavy call, so it is asked for only when an order is to be sized.
-        decision = decide(_with_balance(view, exchange, rules))
-    if command is not None and decision.gate != "command":
-        _refuse(command, decision.gate)
+        decision = decide(sight.with_balance(held, view, exchange))
+    command = seen.command
+    if command and command.kind != Command.Kind.CANCEL and decision.gate != Gate.COMMAND:
+        sight.refuse(command, decision.gate)
     if decision.action in ("enter", "exit"):
-        found = _order(held, exchange, rules, decision, command)
-    elif blind is not None:
-        # The stop was watched on the price; without candles there is nothing else to decide.
-        found = replace(outcome.failed(held, blind), levels=decision.levels)
+        found = _order(held, exchange, seen.rules, decision, command)
+        levels = held.state.levels
     else:
-        found = outcome.of_decision(held, decision)
-    return replace(found, price=quote.last)
+        found, levels = _without_order(held, seen, decision), decision.levels
+    _protect(held, exchange, seen.rules, levels)
+    return found
 
 
-def _look(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | None]:
-    """Return the strategy's signal; unusable candles give none, and the error that says why."""
-    if held.state.duty == Duty.EXIT and held.state.wind_down != WindDown.AFTER_EXIT:
-        return NO_SIGNAL, None
-    try:
-        strategy = strategies.get(held.bot.strategy)
-        values = strategies.clean(strategy, held.bot.params)
-    except (strategies.UnknownStrategy, ParamErrors):
-        # Under duty trade that switched the bot off; the position's stop is watched all the same.
-        return NO_SIGNAL, None
-    try:
-        candles = held.world.data.candles(
-            exchange, held.bot.symbol, held.bot.timeframe, strategy.window(values)
-        )
-    except ExchangeError as error:
-        if isinstance(error, Refused):
-            raise
-        return NO_SIGNAL, error
-    return strategy.signal(candles, values), None
+def _timed_out(ended: Sequence[Order]) -> Order | None:
+    """Return the entry order that ended because its time was over, if nothing of it was filled."""
+    due = [order for order in ended if order.cancel_reason == Gate.ENTRY_TIMEOUT]
+    return next((order for order in due if not order.filled), None)
 
 
-def _command(held: Held) -> Command | None:
-    """Return the owner's command that waits for this tick; closes those that waited too long."""
-    waiting = Command.objects.filter(bot=held.bot, status=Command.Status.PENDING)
-    command = next(iter(waiting), None)  # one at most: a constraint says so
-    if command is not None and command.expires_at <= timezone.now():
-        expire_commands(held.bot.pk)
-        return None
-    return command
+def _without_order(held: Held, seen: Sight, decision: execution.Decision) -> Outcome:
+    if seen.blind is not None and not held.state.has_unsettled_orders:
+        # The stop was watched on the price; without candles there is nothing else to decide.
+        return replace(outcome.failed(held, seen.blind), levels=decision.levels)
+    return outcome.of_decision(held, decision)
 
 
-def _refuse(command: Command, gate: str) -> None:
-    Command.objects.filter(pk=command.pk, status=Command.Status.PENDING).update(
-        status=Command.Status.REFUSED, result=gate, ended_at=timezone.now()
-    )
-
-
-def _view(held: Held, rules: Rules, quote: Quote, signal: Signal, command: Command | None) -> View:
-    state = held.state
-    return View(
-        settings=held.bot.risk_settings,
-        rules=rules,
-        position=state.position,
-        levels=Levels(max_price=state.max_price_since_entry),
-        day=Day(pnl=state.daily_pnl, trades=state.daily_trades_count),
-        quote=quote,
-        signal=signal,
-        duty=state.duty,
-        wind_down=state.wind_down,
-        command=command.kind if command else None,
-    )
-
-
-def _with_balance(view: View, exchange: Exchange, rules: Rules) -> View:
-    holdings = exchange.balance()
-    base, quote = holdings.get(rules.base), holdings.get(rules.quote)
-    return replace(
-        view,
-        free_base=base.free if base else rules.amount_step * 0,
-        free_quote=quote.free if quote else rules.amount_step * 0,
-        cost_margin=exchange.cost_margin(rules, view.quote.ask),
-    )
+def _protect(held: Held, exchange: Exchange, rules: Rules, levels: Levels) -> None:
+    """Let stop and target rest at the exchange, if there is time for it in this tick."""
+    if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
+        return
+    # Outpaced: stop or edit came first; what it left is the next tick's.
+    with suppress(Outpaced):
+        protect.keep(held, levels, rules, exchange)
 
 
 def _order(
@@ -197,6 +180,12 @@ def _order(
     """Write the intent, send it once, book the answer; an unanswered one stays unknown."""
     if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
         return outcome.of_reason(held, Reason.NETWORK, "too late in the tick to send an order")
+    if decision.action == "enter":
+        _prepare(held, exchange)
+    elif not orders.cancel_protection(held, decision.gate, rules, exchange):
+        return outcome.unsettled(held)
+    elif not held.state.in_position:
+        return outcome.closed_meanwhile(held)  # the stop at the exchange was faster
     signed_at = exchange.now()
     failpoints.reach("intent.before", held.bot.pk)
     order = ledger.write_intent(held, decision, rules, signed_at=signed_at, command=command)
@@ -216,6 +205,18 @@ def _order(
     ledger.apply(held, order, report, rules, exchange)
     failpoints.reach("answer.after", held.bot.pk)
     return outcome.of_order(held, decision, order)
+
+
+def _prepare(held: Held, exchange: Exchange) -> None:
+    """Futures: see to margin and leverage, and that nobody else holds a position there."""
+    bot = held.bot
+    if bot.position_type != PositionType.FUTURES:
+        return
+    there = exchange.position(bot.symbol)
+    if there.amount:
+        text = f"the account already holds {there.amount:f} in {bot.symbol}"
+        raise Mismatch(text)
+    exchange.prepare(bot.symbol, bot.leverage)
 
 
 def _nothing_owed() -> Outcome:

@@ -267,6 +267,7 @@ CELERY_BEAT_SCHEDULER = env.str("CELERY_BEAT_SCHEDULER", default="bots.schedule.
 
 # -- Trading --------------------------------------------------------------------------------------
 LIVE_TRADING_ENABLED = env.bool("LIVE_TRADING_ENABLED", default=False)
+MAX_LEVERAGE = env.int("MAX_LEVERAGE", default=20)
 LIVE_EXCHANGES = env.list("LIVE_EXCHANGES", default=["binance"])
 EXCHANGE_API_BASE: dict[str, str] = env.dict("EXCHANGE_API_BASE", default={})
 TRADING_DAY_TIME_ZONE = env.str("TRADING_DAY_TIME_ZONE", default="UTC")

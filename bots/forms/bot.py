@@ -14,7 +14,7 @@ from bots.forms.fields import NumberField
 from bots.forms.params import PREFIX, clean_params, fields_of
 from bots.lifecycle import Mode
 from bots.models import Account, BotConfig, User
-from bots.models.bot import FROZEN_AFTER_FIRST_ORDER, FROZEN_IN_POSITION, SIMULATED
+from bots.models.validity import FROZEN_AFTER_FIRST_ORDER, FROZEN_IN_POSITION, SIMULATED
 from trading import strategies
 
 MONEY = (

@@ -4,7 +4,7 @@ from bots.models.account import Account, ApiKey, Balance, User
 from bots.models.bot import BotConfig
 from bots.models.command import Command
 from bots.models.decision import Decision
-from bots.models.ledger import DayStats, Fill, Order
+from bots.models.ledger import DayStats, Fill, Funding, Order
 from bots.models.operations import Heartbeat, Installation, Market, Silence
 from bots.models.paper import PaperBalance, PaperOrder
 from bots.models.state import BotState, Outpaced, StateEvent
@@ -21,6 +21,7 @@ __all__ = [
     "DayStats",
     "Decision",
     "Fill",
+    "Funding",
     "Heartbeat",
     "Installation",
     "Market",

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Mode
-from bots.models.fields import SecretField
+from bots.models.fields import MoneyField, SecretField
 
 
 def validate_zone(name: str) -> None:
@@ -74,6 +74,15 @@ class Account(models.Model):
     exchange = models.CharField(_("exchange"), max_length=32)
     mode = models.CharField(_("mode"), max_length=8, choices=Mode.choices)
     label = models.CharField(_("label"), max_length=60)
+    max_open_positions = models.PositiveIntegerField(
+        _("max open positions"), null=True, blank=True, help_text=_("of all bots of the account")
+    )
+    max_daily_loss = MoneyField(
+        _("max daily loss"),
+        null=True,
+        blank=True,
+        help_text=_("of all bots of the account, in quote currency"),
+    )
     created_at = models.DateTimeField(_("made at"), auto_now_add=True)
 
     class Meta:

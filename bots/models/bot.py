@@ -1,11 +1,9 @@
 """BotConfig: what the owner wants. The engine never writes here, but for switching off."""
 
-import re
-from collections.abc import Mapping
+import dataclasses
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -14,28 +12,42 @@ from django.db.models.lookups import GreaterThan
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Mode, PositionType
+from bots.models import validity
 from bots.models.account import Account, User
 from bots.models.fields import MoneyField
-from trading import strategies
-from trading.exchanges import names
+from bots.models.validity import SIMULATED
 from trading.market import TIMEFRAMES
 from trading.risk import Settings
-from trading.strategies import ParamErrors
 
 if TYPE_CHECKING:
     from bots.models.state import BotState
 
-SIMULATED = "simulated"
-#: Once an order exists these say what its rows mean; a change wants a new bot (clone).
-FROZEN_AFTER_FIRST_ORDER = ("exchange", "mode", "position_type", "symbol")
-#: These may change only when the bot is flat and no order is open.
-FROZEN_IN_POSITION = ("account", "leverage")
-
-SYMBOL = re.compile(r"[A-Z0-9.\-]+/[A-Z0-9]+(:[A-Z0-9]+)?")
+#: The settings that decisions are made of bear the names of their columns.
+RISK_SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
 
 POSITIVE = [MinValueValidator(Decimal("0.000000000000000001"), _("Must be more than zero."))]
 PERCENT = [MinValueValidator(Decimal("0.01")), MaxValueValidator(Decimal(1000))]
+MINUTES = [MinValueValidator(1), MaxValueValidator(525_600)]
 LOSS_PERCENT = [MinValueValidator(Decimal("0.01")), MaxValueValidator(Decimal("99.99"))]
+
+
+class Direction(models.TextChoices):
+    LONG = "long", _("long")
+    SHORT = "short", _("short")
+    BOTH = "both", _("long and short")
+
+
+class EntryType(models.TextChoices):
+    MARKET = "market", _("market")
+    LIMIT = "limit", _("limit")
+    POST_ONLY = "post_only", _("limit, never taking")
+
+
+class Fallback(models.TextChoices):
+    """What comes when a resting entry order's time is over and nothing of it was filled."""
+
+    NONE = "none", _("give the entry up")
+    MARKET = "market", _("buy at market")
 
 
 class BotQuerySet(models.QuerySet["BotConfig"]):
@@ -91,6 +103,41 @@ class BotConfig(models.Model):
         _("max daily loss, %"), null=True, blank=True, validators=PERCENT
     )
     daily_target_perc = MoneyField(_("daily target, %"), null=True, blank=True, validators=PERCENT)
+    loss_includes_open = models.BooleanField(
+        _("daily loss counts the open position"), default=False
+    )
+    max_drawdown_perc = MoneyField(_("max drawdown, %"), null=True, blank=True, validators=PERCENT)
+    cooldown_minutes = models.PositiveIntegerField(
+        _("cooldown after a loss, minutes"), null=True, blank=True, validators=MINUTES
+    )
+    stop_guard_stops = models.PositiveIntegerField(
+        _("stop guard: stops"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+    )
+    stop_guard_minutes = models.PositiveIntegerField(
+        _("stop guard: within minutes"), null=True, blank=True, validators=MINUTES
+    )
+    direction = models.CharField(
+        _("direction"), max_length=5, choices=Direction.choices, default=Direction.LONG
+    )
+    entry_type = models.CharField(
+        _("entry order"), max_length=9, choices=EntryType.choices, default=EntryType.MARKET
+    )
+    entry_offset_perc = MoneyField(
+        _("distance from the market, %"), null=True, blank=True, validators=LOSS_PERCENT
+    )
+    entry_timeout_seconds = models.PositiveIntegerField(
+        _("entry order rests at most … seconds"),
+        default=120,
+        validators=[MinValueValidator(5), MaxValueValidator(86_400)],
+    )
+    entry_fallback = models.CharField(
+        _("then"), max_length=6, choices=Fallback.choices, default=Fallback.NONE
+    )
+    max_spread_perc = MoneyField(_("max spread, %"), null=True, blank=True, validators=LOSS_PERCENT)
+    protect_on_exchange = models.BooleanField(_("stop and target at the exchange"), default=True)
     leverage = models.PositiveSmallIntegerField(
         _("leverage"),
         default=1,
@@ -145,6 +192,12 @@ class BotConfig(models.Model):
                 condition=models.Q(check_interval_seconds__gte=1),
             ),
             models.CheckConstraint(
+                name="bot_direction_known", condition=models.Q(direction__in=Direction.values)
+            ),
+            models.CheckConstraint(
+                name="bot_entry_type_known", condition=models.Q(entry_type__in=EntryType.values)
+            ),
+            models.CheckConstraint(
                 name="bot_leverage_positive", condition=models.Q(leverage__gte=1)
             ),
         ]
@@ -160,88 +213,10 @@ class BotConfig(models.Model):
     @property
     def risk_settings(self) -> Settings:
         """The numbers that trading.risk judges by."""
-        return Settings(
-            initial_capital=self.initial_capital,
-            position_size_fixed=self.position_size_fixed,
-            position_size_perc=self.position_size_perc,
-            stop_loss_perc=self.stop_loss_perc,
-            take_profit_perc=self.take_profit_perc,
-            trailing_stop_perc=self.trailing_stop_perc,
-            trailing_stop_active=self.trailing_stop_active,
-            max_daily_trades=self.max_daily_trades,
-            max_daily_loss_perc=self.max_daily_loss_perc,
-            daily_target_perc=self.daily_target_perc,
-            leverage=self.leverage,
-        )
+        return Settings(**{name: getattr(self, name) for name in RISK_SETTINGS})
 
     def clean(self) -> None:
         """Check the rules that span fields. Errors name the field: forms and the API show them."""
-        errors: dict[str, Any] = {}
-        for rule in (self._clean_names, self._clean_market, self._clean_money, self._clean_account):
-            errors.update(rule())
-        try:
-            self.params = strategies.clean(strategies.get(self.strategy), self.params or {})
-        except strategies.UnknownStrategy:
-            errors["strategy"] = _("There is no such strategy.")
-        except ParamErrors as error:
-            errors["params"] = [f"{name}: {text}" for name, text in error.errors.items()]
-        if self.pk:
-            errors.update(self._clean_frozen())
+        errors = validity.errors_of(self)
         if errors:
             raise ValidationError(errors)
-
-    def _clean_names(self) -> Mapping[str, Any]:
-        errors: dict[str, Any] = {}
-        # An empty name has its error already.
-        if self.symbol and not SYMBOL.fullmatch(self.symbol):
-            errors["symbol"] = _("Write it as BASE/QUOTE, for example BTC/USDT.")
-        if self.exchange and self.exchange not in {SIMULATED, *names.known()}:
-            errors["exchange"] = _("There is no such exchange.")
-        return errors
-
-    def _clean_market(self) -> Mapping[str, Any]:
-        if self.exchange == SIMULATED and self.mode != Mode.PAPER:
-            return {"mode": _("The simulated exchange is for paper bots only.")}
-        if self.mode != Mode.PAPER and self.exchange not in settings.LIVE_EXCHANGES:
-            return {"exchange": _("This exchange is offered for paper bots only.")}
-        if self.position_type != PositionType.SPOT:
-            return {"position_type": _("Futures are not offered yet.")}
-        if self.leverage != 1:
-            return {"leverage": _("Spot bots trade without leverage: set 1.")}
-        if self.check_interval_seconds < settings.MIN_CHECK_INTERVAL_SECONDS:
-            least = settings.MIN_CHECK_INTERVAL_SECONDS
-            return {"check_interval_seconds": _("At least %d seconds.") % least}
-        return {}
-
-    def _clean_money(self) -> Mapping[str, Any]:
-        if (self.position_size_fixed is None) == (self.position_size_perc is None):
-            return {"position_size_fixed": _("Set either a fixed size or a percentage.")}
-        if self.trailing_stop_active and self.trailing_stop_perc is None:
-            return {"trailing_stop_perc": _("The trailing stop needs its distance in %.")}
-        return {}
-
-    def _clean_account(self) -> Mapping[str, Any]:
-        account = self.account
-        if account is None:
-            return {}
-        if account.owner_id != self.owner_id:
-            return {"account": _("There is no such account.")}
-        if (account.exchange, account.mode) != (self.exchange, self.mode):
-            return {"account": _("This key is for another exchange or mode.")}
-        if self.mode == Mode.PAPER and account.bots.exclude(pk=self.pk).exists():
-            return {"account": _("A paper account belongs to one bot.")}
-        return {}
-
-    def _clean_frozen(self) -> Mapping[str, Any]:
-        old = BotConfig.objects.get(pk=self.pk)
-        errors: dict[str, Any] = {}
-        if self.orders.exists():
-            for name in FROZEN_AFTER_FIRST_ORDER:
-                if getattr(old, name) != getattr(self, name):
-                    errors[name] = _("Fixed since the first order. Make a new bot instead.")
-        state = self.state_or_none
-        if state and (state.in_position or state.has_unsettled_orders):
-            for name in FROZEN_IN_POSITION:
-                if getattr(old, name) != getattr(self, name):
-                    errors[name] = _("Can be changed only while flat and settled.")
-        return errors

@@ -14,6 +14,7 @@ class Command(models.Model):
     class Kind(models.TextChoices):
         ENTER = "enter", _("enter now")
         EXIT = "exit", _("exit now")
+        CANCEL = "cancel", _("cancel the waiting order")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("waiting for the next tick")

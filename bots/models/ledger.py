@@ -19,7 +19,13 @@ ALPHABET = digits + ascii_lowercase
 PREFIX = "bs"
 #: What people read for the values of trading.market.
 SIDES = {Side.BUY.value: _("buy"), Side.SELL.value: _("sell")}
-TYPES = {OrderType.MARKET.value: _("market"), OrderType.LIMIT.value: _("limit")}
+TYPES = {
+    OrderType.MARKET.value: _("market"),
+    OrderType.LIMIT.value: _("limit"),
+    OrderType.POST_ONLY.value: _("limit, never taking"),
+    OrderType.STOP.value: _("stop"),
+    OrderType.TARGET.value: _("target"),
+}
 STATUSES = {
     OrderStatus.SENT.value: _("sent"),
     OrderStatus.UNKNOWN.value: _("outcome unknown"),
@@ -54,6 +60,8 @@ class Order(models.Model):
     class Purpose(models.TextChoices):
         ENTRY = "entry", _("entry")
         EXIT = "exit", _("exit")
+        PROTECT = "protect", _("protection")
+        LIQUIDATION = "liquidation", _("liquidation")
 
     bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="orders")
     account = models.ForeignKey(
@@ -63,11 +71,22 @@ class Order(models.Model):
     exchange_order_id = models.CharField(_("exchange order id"), max_length=64, null=True)  # noqa: DJ001 - unique
     symbol = models.CharField(_("symbol"), max_length=40)
     side = models.CharField(_("side"), max_length=4, choices=list(SIDES.items()))
-    type = models.CharField(_("type"), max_length=8, choices=list(TYPES.items()))
-    purpose = models.CharField(_("purpose"), max_length=5, choices=Purpose.choices)
+    type = models.CharField(_("type"), max_length=9, choices=list(TYPES.items()))
+    purpose = models.CharField(_("purpose"), max_length=11, choices=Purpose.choices)
     reason = models.CharField(_("reason"), max_length=32, help_text=_("the gate that decided"))
     amount = MoneyField(_("amount"), help_text=_("base units asked for"))
     price = MoneyField(_("price"), null=True, help_text=_("limit price"))
+    trigger = MoneyField(_("trigger price"), null=True)
+    reduce_only = models.BooleanField(_("only reduces"), default=False)
+    pair = models.CharField(
+        _("pair"), max_length=36, blank=True, help_text=_("orders of which one cancels the other")
+    )
+    cancel_reason = models.CharField(
+        _("cancelled because"),
+        max_length=32,
+        blank=True,
+        help_text=_("the gate that gave it up; empty while nobody asked"),
+    )
     expected_price = MoneyField(
         _("expected price"), null=True, help_text=_("what the decision reckoned with")
     )
@@ -138,6 +157,8 @@ class Order(models.Model):
             type=OrderType(self.type),
             amount=self.amount,
             price=self.price,
+            trigger=self.trigger,
+            reduce_only=self.reduce_only,
             signed_at=round(self.signed_at.timestamp() * 1000),
         )
 
@@ -192,7 +213,35 @@ class Fill(models.Model):
             fee_quote=self.fee_quote,
             fee_base=self.fee_base,
             dust=dust,
+            # USDT perpetuals are spelt BTC/USDT:USDT.
+            futures=":" in self.symbol,
         )
+
+
+class Funding(models.Model):
+    """One funding payment of a perpetual's position, positive when received."""
+
+    bot = models.ForeignKey(
+        BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="fundings"
+    )
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="fundings"
+    )
+    symbol = models.CharField(_("symbol"), max_length=40)
+    funding_id = models.CharField(_("funding id"), max_length=64)
+    amount = MoneyField(_("amount"), help_text=_("quote currency"))
+    at = models.DateTimeField(_("time"), help_text=_("the exchange's time"))
+    trading_day = models.DateField(_("trading day"))
+
+    class Meta:
+        verbose_name = _("funding payment")
+        verbose_name_plural = _("funding payments")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "funding_id"], name="funding_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.amount}"
 
 
 class DayStats(models.Model):

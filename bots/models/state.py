@@ -15,6 +15,7 @@ from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models.bot import BotConfig
 from bots.models.fields import MoneyField
 from trading.position import Position
+from trading.risk import Levels
 
 
 class Outpaced(Exception):
@@ -33,6 +34,14 @@ def _legal_rows() -> Q:
     for status, reasons, duties in lifecycle.rows():
         legal |= Q(status=status, reason__in=reasons, duty__in=duties)
     return legal
+
+
+class Protection(models.TextChoices):
+    """Who watches the stop of an open position."""
+
+    WATCHED = "watched", _("watched by each tick")
+    RESTING = "resting", _("at the exchange")
+    FAILED = "failed", _("could not be placed at the exchange")
 
 
 class BotState(models.Model):
@@ -54,6 +63,9 @@ class BotState(models.Model):
 
     in_position = models.BooleanField(_("in position"), default=False)
     entry_price = MoneyField(_("entry price"), null=True)
+    position_side = models.CharField(
+        _("position side"), max_length=5, blank=True, help_text=_("long, short, or empty when flat")
+    )
     current_position_size = MoneyField(
         _("position size"), default=0, help_text=_("base units, dust included")
     )
@@ -67,10 +79,32 @@ class BotState(models.Model):
     trailing_stop_price = MoneyField(_("trailing stop price"), null=True)
     max_price_since_entry = MoneyField(_("highest price since the entry"), null=True)
     position_opened_at = models.DateTimeField(_("position opened at"), null=True)
-    has_unsettled_orders = models.BooleanField(_("unsettled orders"), default=False)
+    has_unsettled_orders = models.BooleanField(
+        _("unsettled orders"), default=False, help_text=_("protection that rests is settled enough")
+    )
+    has_protection = models.BooleanField(
+        _("protective orders"), default=False, help_text=_("some are not final yet")
+    )
 
+    liquidation_price = MoneyField(_("liquidation price"), null=True)
+    protection = models.CharField(
+        _("protection"),
+        max_length=8,
+        blank=True,
+        choices=Protection.choices,
+        help_text=_("where the stop of the open position is watched"),
+    )
+    protection_message = models.CharField(_("protection's trouble"), max_length=500, blank=True)
+
+    profit = MoneyField(_("profit"), default=0, help_text=_("realised, of all fills and funding"))
+    profit_base = MoneyField(_("profit at the start"), default=0)
+    profit_peak = MoneyField(_("highest profit since the start"), default=0)
+    last_loss_at = models.DateTimeField(_("last loss at"), null=True)
     daily_pnl = MoneyField(_("PnL today"), default=0)
     daily_trades_count = models.PositiveIntegerField(_("trades today"), default=0)
+    closed_at_loss = models.BooleanField(
+        _("closed by the daily loss"), default=False, help_text=_("today")
+    )
     counter_day = models.DateField(_("trading day"))
     day_ends_at = models.DateTimeField(_("day ends at"))
     #: Set while an operator's forced reset is ahead of the calendar.
@@ -124,6 +158,11 @@ class BotState(models.Model):
                 name="state_wind_down_known", condition=Q(wind_down__in=WindDown.values)
             ),
             models.CheckConstraint(
+                name="state_position_has_side",
+                condition=Q(in_position=False, position_side="")
+                | Q(in_position=True, position_side__in=["long", "short"]),
+            ),
+            models.CheckConstraint(
                 name="state_position_has_price",
                 condition=Q(in_position=False) | Q(entry_price__isnull=False),
             ),
@@ -155,8 +194,19 @@ class BotState(models.Model):
             amount=self.current_position_size,
             cost=self.position_cost,
             is_open=self.in_position,
+            is_short=self.position_side == "short",
             entry_amount=self.entry_amount,
             entry_quote=self.entry_quote,
+        )
+
+    @property
+    def levels(self) -> Levels:
+        """The prices at which the position is left, as the newest tick wrote them."""
+        return Levels(
+            stop=self.stop_loss_price,
+            target=self.take_profit_price,
+            trailing=self.trailing_stop_price,
+            max_price=self.max_price_since_entry,
         )
 
     @property

@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from bots.lifecycle import Reason, Status
-from bots.messages import duration
 from bots.models import BotState
+from bots.sentences import duration
 from trading.market import quantize
 from trading.rounding import readable
 

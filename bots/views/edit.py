@@ -20,7 +20,7 @@ from bots.forms.fields import read_number
 from bots.forms.presets import PRESETS
 from bots.lifecycle import Duty, Mode
 from bots.models import BotConfig, Market
-from bots.models.bot import SIMULATED
+from bots.models.validity import SIMULATED
 from bots.templatetags.show import money
 from bots.views.common import BUSY, Request, find, find_or_404, tell_busy
 from bots.views.present import HUNDRED, quote_of

@@ -10,8 +10,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from bots.lifecycle import FATAL, LIMITS, Duty, Mode, Reason, Status
-from bots.messages import Explanation, explain, next_run, sentence
+from bots.messages import Explanation, explain
 from bots.models import Balance, BotConfig, BotState, Market
+from bots.sentences import next_run, sentence
 
 #: Seconds between two polls: something is about to change, the bot ticks, nothing goes on.
 SOON, ACTIVE, IDLE = 3, 10, 60

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bots.forms import ProfileForm, TokenForm
 from bots.lifecycle import Status
 from bots.models import ApiToken, User
-from bots.models.bot import SIMULATED
+from bots.models.validity import SIMULATED
 from bots.views.common import Request, page_of
 
 #: How long a form for a new token is told from its own repetition.

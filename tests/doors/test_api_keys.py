@@ -110,11 +110,13 @@ def test_a_key_that_a_position_needs_is_not_forgotten(as_alice: Caller, alice: U
     values = {"name": "n", "symbol": "BTC/USDT", "position_size_perc": 5, "exchange": "binance"}
     bot = control.create(alice, values | {"mode": "testnet", "account": key.account})
     control.start(bot, by=alice, via="page")
-    BotState.objects.filter(pk=bot.pk).update(in_position=True, entry_price=100)
+    BotState.objects.filter(pk=bot.pk).update(
+        in_position=True, position_side="long", entry_price=100
+    )
     answer = as_alice.delete(f"/api-keys/{key.pk}")
     assert (answer.status, answer.body["reason"]) == (409, "in_use")
     assert ApiKey.objects.filter(pk=key.pk).exists()
-    BotState.objects.filter(pk=bot.pk).update(in_position=False)
+    BotState.objects.filter(pk=bot.pk).update(in_position=False, position_side="")
     assert as_alice.delete(f"/api-keys/{key.pk}").status == 204
 
 

@@ -32,6 +32,7 @@ FLOORS: list[set[str]] = [
         "change",
         "setup",
         "messages",
+        "sentences",
         "connect",
         "paper_book",
         "silences",
@@ -42,6 +43,10 @@ FLOORS: list[set[str]] = [
     {
         "control",
         "holders",
+        "limits",
+        "orders",
+        "protect",
+        "sight",
         "stopping",
         "lease",
         "ledger",
@@ -234,6 +239,7 @@ def test_nothing_writes_a_state_row_but_the_one_writer() -> None:
 
 def test_only_the_engine_changes_state_rows_at_all() -> None:
     engine = {
+        "protect",
         "booking",
         "change",
         "control",

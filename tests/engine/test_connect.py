@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from bots.connect import account_exchange
-from bots.models import ApiKey, User
+from bots.connect import account_exchange, exchange_of, feed_of
+from bots.models import ApiKey, BotConfig, User
+from bots.world import World
 from trading.exchange import Fault, Refused
+from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFutures
 
 pytestmark = pytest.mark.django_db
 
@@ -55,3 +57,43 @@ def test_a_deleted_key_is_missing_though_its_client_was_kept(alice: User) -> Non
     with pytest.raises(Refused) as refused:
         account_exchange(account)
     assert refused.value.fault is Fault.KEY_MISSING
+
+
+def test_spot_and_futures_of_one_account_are_two_exchanges(alice: User) -> None:
+    account = put(alice, "first", "s1").account
+    spot, futures = account_exchange(account), account_exchange(account, "futures")
+    assert (type(spot), type(futures)) == (CcxtExchange, CcxtFutures)
+    assert (spot.key.split()[1], futures.key.split()[1]) == ("spot", "swap")
+    feed: Any = feed_of("binance", "live", World(), "futures")
+    assert feed.key == futures.key
+    assert feed_of("binance", "paper", World()).key == spot.key
+
+
+def test_the_position_type_of_a_bot_decides(alice: User) -> None:
+    account = put(alice, "first", "s1").account
+    values = {"exchange": "binance", "mode": "live", "account": account}
+    bot = BotConfig(owner=alice, symbol="BTC/USDT", position_type="spot", **values)
+    assert type(exchange_of(bot, World())) is CcxtExchange
+    bot = BotConfig(owner=alice, symbol="BTC/USDT:USDT", position_type="futures", **values)
+    assert type(exchange_of(bot, World())) is CcxtFutures
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"), [("testnet", "futures testnet"), ("paper", "trade spot only")]
+)
+def test_futures_that_cannot_be_traded_are_refused_in_plain_words(
+    alice: User, mode: str, text: str
+) -> None:
+    account = put(alice, "first", "s1").account
+    account.mode = mode
+    bot = BotConfig(
+        owner=alice,
+        symbol="BTC/USDT:USDT",
+        position_type="futures",
+        exchange="binance",
+        mode=mode,
+        account=account,
+    )
+    with pytest.raises(Refused, match=text) as refused:
+        exchange_of(bot, World())
+    assert refused.value.fault is Fault.CLIENT

@@ -45,6 +45,7 @@ EXPECTED: dict[Move, tuple[set[Status], Status | None]] = {
     Move.RESET: ({P, R, W, S, E, X}, X),
     Move.SETTLE: ({P, R, W, S, E, X}, None),
     Move.EDIT: ({P, R, W, S, E, X}, None),
+    Move.PROTECT: ({P, R, W, S, E, X}, None),
 }
 
 

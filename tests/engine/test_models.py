@@ -93,7 +93,9 @@ def test_the_database_refuses_what_goes_around_the_form(
 def test_a_position_has_a_price(bench: Maker) -> None:
     b = bench()
     with pytest.raises(IntegrityError), transaction.atomic():
-        BotState.objects.filter(pk=b.bot.pk).update(in_position=True, entry_price=None)
+        BotState.objects.filter(pk=b.bot.pk).update(
+            in_position=True, position_side="long", entry_price=None
+        )
 
 
 def test_params_are_kept_whole_with_the_defaults(alice: User) -> None:

@@ -204,6 +204,7 @@ def test_a_paper_order_that_was_answered_but_not_booked_is_booked_once(bench: Ma
     b.bot.days.all().delete()
     BotState.objects.filter(pk=b.bot.pk).update(
         in_position=False,
+        position_side="",
         current_position_size=0,
         position_cost=0,
         entry_amount=0,

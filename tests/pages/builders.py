@@ -54,6 +54,7 @@ def holding(**values: Any) -> dict[str, Any]:
     """The columns of an open position."""
     return {
         "in_position": True,
+        "position_side": "long",
         "entry_price": Decimal("66500.12"),
         "current_position_size": Decimal("0.0015"),
         "position_cost": Decimal("99.75018"),

@@ -12,8 +12,9 @@ from django.utils import translation
 
 from bots import control
 from bots.lifecycle import FATAL, LIMITS, TRANSIENT, Reason, Status
-from bots.messages import EXPLANATIONS, duration, explain, sentence
+from bots.messages import EXPLANATIONS, explain
 from bots.models import ApiToken, BotConfig, BotState, DayStats, User
+from bots.sentences import duration, sentence
 from bots.templatetags import show
 from tests.pages.builders import (
     HOSTILE,

@@ -1,0 +1,130 @@
+"""What one tick sees: the price, the strategy's signal, the owner's command, and the bot itself."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from django.utils import timezone
+
+from bots import limits, orders
+from bots.control import expire_commands
+from bots.lease import Held
+from bots.lifecycle import Duty, PositionType, WindDown
+from bots.models import Command, Order
+from trading import strategies
+from trading.exchange import Exchange, ExchangeError, Refused
+from trading.execution import View
+from trading.market import Quote, Rules
+from trading.risk import Day, Gate, Levels
+from trading.strategies import Action, ParamErrors, Signal
+
+NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """`blind` is the error that kept the candles away: then there is no signal."""
+
+    rules: Rules
+    quote: Quote
+    signal: Signal
+    blind: ExchangeError | None
+    command: Command | None
+
+
+def look(held: Held, exchange: Exchange, rules: Rules) -> Sight:
+    """Look at the market once. Raises ExchangeError where not even a price is to be had."""
+    quote = held.world.data.quote(exchange, held.bot.symbol)
+    signal, blind = _signal(held, exchange)
+    command = _command(held)
+    if command is not None and blind is not None and command.kind == Command.Kind.ENTER:
+        refuse(command, blind.fault)
+        command = None
+    return Sight(rules=rules, quote=quote, signal=signal, blind=blind, command=command)
+
+
+def _signal(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | None]:
+    """Return the strategy's signal; unusable candles give none, and the error that says why."""
+    if held.state.duty == Duty.EXIT and held.state.wind_down != WindDown.AFTER_EXIT:
+        return NO_SIGNAL, None
+    try:
+        strategy = strategies.get(held.bot.strategy)
+        values = strategies.clean(strategy, held.bot.params)
+    except (strategies.UnknownStrategy, ParamErrors):
+        # Under duty trade that switched the bot off; the position's stop is watched all the same.
+        return NO_SIGNAL, None
+    try:
+        candles = held.world.data.candles(
+            exchange, held.bot.symbol, held.bot.timeframe, strategy.window(values)
+        )
+    except ExchangeError as error:
+        if isinstance(error, Refused):
+            raise
+        return NO_SIGNAL, error
+    return strategy.signal(candles, values), None
+
+
+def _command(held: Held) -> Command | None:
+    """Return the owner's command that waits for this tick; closes those that waited too long."""
+    waiting = Command.objects.filter(bot=held.bot, status=Command.Status.PENDING)
+    command = next(iter(waiting), None)  # one at most: a constraint says so
+    if command is not None and command.expires_at <= timezone.now():
+        expire_commands(held.bot.pk)
+        return None
+    return command
+
+
+def refuse(command: Command, gate: str) -> None:
+    """Close a command that this tick could not follow, with the gate that kept it back."""
+    end(command, Command.Status.REFUSED, gate)
+
+
+def end(command: Command, status: str, result: str = "") -> None:
+    """Close a command that waits."""
+    Command.objects.filter(pk=command.pk, status=Command.Status.PENDING).update(
+        status=status, result=result, ended_at=timezone.now()
+    )
+
+
+def view(held: Held, sight: Sight, *, resting: Order | None, given_up: Order | None) -> View:
+    """Return everything this tick's decision is made of.
+
+    `resting`: the entry order at the exchange. `given_up`: an entry order that this tick saw end
+    by its time, unfilled; one that the owner had asked for is asked for again.
+    """
+    state, command = held.state, sight.command
+    kind = command.kind if command and command.kind != Command.Kind.CANCEL else None
+    if given_up is not None and given_up.reason == Gate.COMMAND:
+        kind = Command.Kind.ENTER
+    return View(
+        settings=held.bot.risk_settings,
+        rules=sight.rules,
+        position=state.position,
+        levels=Levels(max_price=state.max_price_since_entry),
+        day=Day(
+            pnl=state.daily_pnl,
+            trades=state.daily_trades_count,
+            closed_at_loss=state.closed_at_loss,
+        ),
+        quote=sight.quote,
+        signal=sight.signal,
+        duty=state.duty,
+        wind_down=state.wind_down,
+        command=kind,
+        futures=held.bot.position_type == PositionType.FUTURES,
+        record=limits.record_of(held),
+        resting=None if resting is None else orders.as_resting(held, resting),
+        fallback_due=given_up is not None,
+    )
+
+
+def with_balance(held: Held, seen: View, exchange: Exchange) -> View:
+    """Add what the account has free; coins in the bot's own protective orders are free to it."""
+    holdings = exchange.balance()
+    rules, nothing = seen.rules, Decimal(0)
+    base, quote = holdings.get(rules.base), holdings.get(rules.quote)
+    return replace(
+        seen,
+        free_base=(base.free if base else nothing) + orders.locked(held),
+        free_quote=quote.free if quote else nothing,
+        cost_margin=exchange.cost_margin(rules, seen.quote.ask),
+    )
