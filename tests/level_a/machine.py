@@ -128,6 +128,26 @@ class Schedules(RuleBasedStateMachine):
         self.stage.tick(self.bot(bot), 5)
         venue.refuse = venue.lose_answer = None
 
+    @rule(
+        bot=BOTS,
+        delay=st.sampled_from([0.9, 4, 6]),
+        kill=st.booleans(),
+        ticks=st.lists(st.sampled_from([0.5, 21]), max_size=3),
+    )
+    def order_arrives_late(self, bot: int, delay: float, kill: bool, ticks: list[float]) -> None:
+        """An order is still under way when its tick has ended, or was killed and is known dead."""
+        self._provoke(bot)
+        venue = self.stage.venue
+        venue.delay = delay
+        if kill:
+            self.stage.kill_at_order(self.bot(bot), "before")
+            self.stage.end_leases([self.bot(bot).pk])
+        else:
+            self.stage.tick(self.bot(bot))
+        venue.delay = None
+        for after in ticks:
+            self.stage.tick(self.bot(bot), after)
+
     @rule(bot=BOTS, click=st.sampled_from(CLICKS))
     def click(self, bot: int, click: str) -> None:
         self._click(bot, click)

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from bots import control, failpoints, reset, tick
-from bots.models import Account, BotConfig, BotState, User
+from bots.models import Account, BotConfig, BotState, Order, User
 from bots.world import World
 from tests.engine.bench import make_bot
 from tests.engine.market import Market
@@ -99,6 +99,7 @@ class Stage:
         """Move both clocks on; leases that nobody gave back end after a minute."""
         self.elapsed += seconds
         self.market.pass_time(seconds)
+        self.venue.arrive()
         ended = [pk for pk, at in self.taken_at.items() if self.elapsed - at > LEASE_SECONDS]
         self.end_leases(ended)
 
@@ -170,12 +171,28 @@ class Stage:
     ) -> None:
         """Freeze a tick at a point; it wakes after others did what they did, and goes on."""
 
+        woken: list[tuple[BotState, BotState]] = []
+
         def sleep() -> None:
+            before = BotState.objects.get(pk=bot.pk)
             self.freezes += 1
             self.pass_time(seconds)
             meanwhile()
+            woken.append((before, BotState.objects.get(pk=bot.pk)))
 
         self.tick_until(bot, point, sleep)
+        for before, after in woken:
+            self._check_woken(point, before, after)
+
+    def _check_woken(self, point: str, before: BotState, after: BotState) -> None:
+        """What a tick may do that was frozen at `point` while its bot's row changed."""
+        was_rolled = before.day_ends_at <= self.clock() or before.counter_day != after.counter_day
+        if before.fence != after.fence and not was_rolled:
+            version = BotState.objects.get(pk=before.pk).version
+            assert version == after.version, "a tick that was overtaken wrote to its bot"
+        if point in ("tick.claimed", "intent.before") and before.run_epoch != after.run_epoch:
+            written = Order.objects.filter(bot=before.pk, fence=before.fence)
+            assert not written.exists(), "an order came of a tick from before a stop, start or edit"
 
     def roll_over(self) -> None:
         """The part of the sweep that invariants wait for; the schedule must be right without it."""

@@ -21,13 +21,16 @@ class Killed(BaseException):
 class Venue(ScriptedExchange):
     """A scripted account that several bots share.
 
-    `kill` is "before" or "after": the caller dies as the next order is taken. `wrong` collects what
-    an exchange must never see. `hand` is what the owner moved of the base coin by hand.
+    `kill` is "before" or "after": the caller dies as the next order is taken. `delay`: the next
+    order is under way for so many seconds, and its sender hears nothing. `wrong` collects what an
+    exchange must never see. `hand` is what the owner moved of the base coin by hand.
     """
 
     def __init__(self, market: Market) -> None:
         super().__init__(market, usdt="1000000")
         self.kill = ""
+        self.delay: float | None = None
+        self.under_way: list[tuple[OrderRequest, int]] = []
         self.wrong: list[str] = []
         self.hand = Decimal(0)
 
@@ -36,6 +39,13 @@ class Venue(ScriptedExchange):
         if self._is_late(request):
             self.requests.append(request)
             raise Unreachable(Fault.CLOCK, "outside of recvWindow", sent=False)
+        if self.delay is not None:
+            self.requests.append(request)
+            self.under_way.append((request, self.now() + round(self.delay * 1000)))
+            self.delay = None
+            if self._dies("before") or self._dies("after"):
+                raise Killed
+            raise Unreachable(Fault.NETWORK, "read timed out", sent=True)
         if self._dies("before"):
             self.requests.append(request)
             raise Killed
@@ -48,6 +58,14 @@ class Venue(ScriptedExchange):
         if self._dies("after"):
             raise Killed
         return report
+
+    def arrive(self) -> None:
+        """Take the orders that were under way, unless they were signed too long ago."""
+        arrived = [one for one in self.under_way if one[1] <= self.now()]
+        self.under_way = [one for one in self.under_way if one[1] > self.now()]
+        for request, at in arrived:
+            if at <= request.signed_at + RECV_WINDOW_MS:
+                self._take(request)
 
     def holds(self, bot_id: int) -> Decimal:
         """Return the base units that a bot's orders really left here, fees in it taken off."""
