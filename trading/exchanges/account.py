@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from trading.exchange import Can, ExchangeError, Fault, Refused, Rejected, Unreachable, Unusable
+from trading.exchange import Can, Fault, Refused, Rejected, Unreachable, Unusable
 from trading.exchanges.answers import (
     bad,
     fill_reports,
@@ -13,7 +13,7 @@ from trading.exchanges.answers import (
     listed_report,
     order_report,
 )
-from trading.exchanges.checks import before_sending, check_order
+from trading.exchanges.checks import before_sending, check_order, refusal
 from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
 from trading.exchanges.listing import order_pages
@@ -48,6 +48,8 @@ class CcxtExchange:
     #: What it offers on an exchange whose answers to such orders we know: on any other they could
     #: be placed, but not believed.
     CAN = frozenset({Can.STOP, Can.PAIR})
+    #: Where Binance's answer about the account has its coins.
+    WALLETS = "balances"
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class CcxtExchange:
         )
 
     def __repr__(self) -> str:
-        return f"CcxtExchange({self.key})"
+        return f"{type(self).__name__}({self.key})"
 
     def place(self, request: OrderRequest) -> OrderReport:
         """Send one order, once, under our own client order id.
@@ -122,7 +124,7 @@ class CcxtExchange:
         try:
             return self._client.call(Call.ORDER, method, *args)
         except Rejected as error:
-            raise Rejected(error.fault, _reason(error, request, rules)) from None
+            raise Rejected(error.fault, refusal(error, request, rules)) from None
         except Unreachable as error:
             if error.fault is Fault.CLOCK:
                 self._feed.clock.forget()
@@ -147,24 +149,28 @@ class CcxtExchange:
         """Look the order up by its client order id, with its fills; None: there is none."""
         self._feed.markets.known(request.symbol)
         order = self._read(
-            Call.FIND, "fetch_order", exchange_order_id or None, request.symbol, _named(request)
+            Call.FIND, "fetch_order", exchange_order_id or None, request.symbol, named(request)
         )
         if order is None:
             return None
+        return self._with_fills(order, request, str(order.get("id")))
+
+    def _with_fills(
+        self, order: Mapping[str, Any], request: OrderRequest, order_id: str
+    ) -> OrderReport:
+        """Return the report of ccxt's order, with the fills that its exchange has under that id."""
         report = order_report(order, request, ())
         if not report.filled:
             return report
-        return order_report(order, request, self._fills(request, report))
+        return order_report(order, request, self._fills(request.symbol, order_id, report.at))
 
-    def _fills(self, request: OrderRequest, report: OrderReport) -> tuple[FillReport, ...]:
+    def _fills(self, symbol: str, order_id: str, at: int) -> tuple[FillReport, ...]:
         """Read an order's fills, page by page; the newest may be missing for a moment."""
-        order_id, found = report.exchange_order_id, {}
+        found: dict[str, FillReport] = {}
         params: dict[str, Any] = {"orderId": order_id}
         for _ in range(MAX_PAGES):
-            trades = self._read(
-                Call.VITAL, "fetch_my_trades", request.symbol, None, PAGE, dict(params)
-            )
-            page = fill_reports(trades, at=report.at, order_id=order_id)
+            trades = self._read(Call.VITAL, "fetch_my_trades", symbol, None, PAGE, dict(params))
+            page = fill_reports(trades, at=at, order_id=order_id)
             found.update({fill.trade_id: fill for fill in page})
             if len(page) < PAGE or not self._fenced:
                 break
@@ -176,7 +182,7 @@ class CcxtExchange:
         self._feed.markets.known(request.symbol)
         self._sign()
         order = self._client.call(
-            Call.CANCEL, "cancel_order", exchange_order_id or None, request.symbol, _named(request)
+            Call.CANCEL, "cancel_order", exchange_order_id or None, request.symbol, named(request)
         )
         if not is_about(order, request.client_order_id):
             raise bad("the answer is not about this order")
@@ -184,14 +190,16 @@ class CcxtExchange:
     def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Return every order that rests in the market, ours or not; without fills."""
         self._feed.markets.known(symbol)
-        return _listed(self._orders("fetch_open_orders", symbol), symbol)
+        return listed(self._orders("fetch_open_orders", symbol), symbol)
 
     def history(self, symbol: str, since: int) -> Sequence[OrderReport]:
         """Return every order made since then (Unix ms), ours or not, oldest first; no fills."""
         self._feed.markets.known(symbol)
-        return self._history(symbol, since)
+        return listed(self._all_orders(symbol, since), symbol)
 
-    def _history(self, symbol: str, since: int, **params: Any) -> list[OrderReport]:
+    def _all_orders(
+        self, symbol: str, since: int, *, key: str = "orderId", **params: Any
+    ) -> list[Mapping[str, Any]]:
         if not self._fenced:
             raise Refused(Fault.CLIENT, f"the order history of {self.name} cannot be read here")
 
@@ -199,10 +207,10 @@ class CcxtExchange:
             limits = dict(params) | more
             return self._orders("fetch_orders", symbol, since, PAGE, limits)
 
-        return _listed(order_pages(page, since=since, now=self.now(), size=PAGE), symbol)
+        return order_pages(page, since=since, now=self.now(), size=PAGE, key=key)
 
     def _orders(self, method: str, *args: Any) -> list[Mapping[str, Any]]:
-        orders = self._read(Call.READ, method, *args)
+        orders: object = self._read(Call.READ, method, *args)
         # Of an answer that is no list ccxt makes an account without orders.
         if not isinstance(orders, list) or not isinstance(
             self._client.raw.last_json_response, list
@@ -216,7 +224,7 @@ class CcxtExchange:
         info = balance.get("info")
         # Of an answer without balances ccxt makes an empty account.
         if self._fenced and not (
-            isinstance(info, Mapping) and isinstance(info.get("balances"), list)
+            isinstance(info, Mapping) and isinstance(info.get(self.WALLETS), list)
         ):
             raise bad("the answer is no balance")
         return holdings(balance)
@@ -270,21 +278,15 @@ class CcxtExchange:
         raw.options["recvWindow"] = self._recv_window_ms
 
 
-def _named(request: OrderRequest) -> dict[str, Any]:
+def named(request: OrderRequest) -> dict[str, Any]:
+    """Return ccxt's parameters that name an order by its client order id."""
     return {"clientOrderId": request.client_order_id}
 
 
-def _listed(orders: Sequence[Mapping[str, Any]], symbol: str) -> list[OrderReport]:
+def listed(orders: Sequence[Mapping[str, Any]], symbol: str) -> list[OrderReport]:
+    """Return the reports of ccxt's orders of a market."""
     return [listed_report(order, symbol) for order in orders]
 
 
 def _no_futures() -> Refused:
     return Refused(Fault.CLIENT, "this is a spot account: it has no futures")
-
-
-def _reason(error: ExchangeError, request: OrderRequest, rules: Rules) -> str:
-    """Say which order was refused, and what would have been enough where the market tells."""
-    text = f"{request.side.value} {request.amount:f} {request.symbol}: {error.text}"
-    if error.fault is Fault.BELOW_MINIMUM and rules.min_notional:
-        text += f" (need {rules.min_notional:f} {rules.quote})"
-    return text

@@ -6,17 +6,26 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import ModuleType
 
-from trading.exchange import Fault, Unusable
-from trading.exchanges.account import CcxtExchange
+from trading.exchange import Fault, Refused, Unusable
+from trading.exchanges.account import FENCE_S, CcxtExchange
 from trading.exchanges.answers import bad, candle_rows, ticker_quote
 from trading.exchanges.clock import ExchangeClock
 from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
+from trading.exchanges.futures import CcxtFutures
 from trading.exchanges.markets import Markets
 from trading.exchanges.silence import Silences
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
 
-__all__ = ["CcxtExchange", "CcxtFeed", "Credentials", "preload", "shared_feed"]
+__all__ = [
+    "CcxtExchange",
+    "CcxtFeed",
+    "CcxtFutures",
+    "Credentials",
+    "open_account",
+    "preload",
+    "shared_feed",
+]
 
 #: Candles that are asked for at once.
 PAGE = 1000
@@ -58,6 +67,9 @@ class CcxtFeed:
         wall: Callable[[], float] = time.time,
         silences: Silences | None = None,
     ) -> None:
+        if (exchange_id, market_type, mode) == ("binance", "swap", "testnet"):
+            text = "ccxt does not serve Binance's futures testnet: use paper or live there"
+            raise Refused(Fault.CLIENT, text)
         # Not at the top: whoever only names these classes must not pay for an HTTP client.
         from trading.exchanges.client import Clients
 
@@ -131,7 +143,15 @@ class CcxtFeed:
         """Return bid, ask and last price."""
         self.markets.known(symbol)
         now = self.now()
-        return ticker_quote(self._client.call(Call.READ, "fetch_ticker", symbol), symbol, now)
+        ticker = self._client.call(Call.READ, "fetch_ticker", symbol)
+        if isinstance(ticker, Mapping) and ticker.get("bid") is None:
+            # The ticker of Binance's futures has no book in it.
+            books = self._client.call(Call.READ, "fetch_bids_asks", [symbol])
+            book = books.get(symbol) if isinstance(books, Mapping) else None
+            if not isinstance(book, Mapping):
+                raise bad("the answer is no book of this market")
+            ticker = {**ticker, "bid": book.get("bid"), "ask": book.get("ask")}
+        return ticker_quote(ticker, symbol, now)
 
     def _load_markets(self) -> None:
         self._client.call(Call.READ, "load_markets", True)
@@ -144,6 +164,18 @@ class CcxtFeed:
         if not isinstance(found, int):
             raise bad("the exchange's time is no number")
         return found
+
+
+def open_account(
+    feed: CcxtFeed,
+    credentials: Credentials,
+    *,
+    recv_window_ms: int = 5000,
+    fence_s: float = FENCE_S,
+) -> CcxtExchange:
+    """Return the account for the market type of its feed. Refused(CLIENT) as CcxtFutures."""
+    kind = CcxtExchange if feed.market_type == "spot" else CcxtFutures
+    return kind(feed, credentials, recv_window_ms=recv_window_ms, fence_s=fence_s)
 
 
 @lru_cache(maxsize=32)

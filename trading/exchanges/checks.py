@@ -72,3 +72,11 @@ def before_sending(error: ExchangeError) -> ExchangeError:
     if error.fault is Fault.MARKET_UNKNOWN:
         return Rejected(error.fault, error.text)
     return Unreachable(error.fault, error.text, sent=False, retry_after=error.retry_after)
+
+
+def refusal(error: ExchangeError, request: OrderRequest, rules: Rules) -> str:
+    """Say which order was refused, and what would have been enough where the market tells."""
+    text = f"{request.side.value} {request.amount:f} {request.symbol}: {error.text}"
+    if error.fault is Fault.BELOW_MINIMUM and rules.min_notional:
+        text += f" (need {rules.min_notional:f} {rules.quote})"
+    return text

@@ -9,11 +9,14 @@ from trading.exchanges.answers import bad
 WINDOW_MS = 86_400_000
 
 
-def order_pages(page: Callable[..., Any], *, since: int, now: int, size: int) -> list[Any]:
+def order_pages(
+    page: Callable[..., Any], *, since: int, now: int, size: int, key: str = "orderId"
+) -> list[Any]:
     """Return ccxt's orders made from `since` to `now` (Unix ms), oldest first, each once.
 
     `page(since, **params)` asks ccxt's fetch_orders for at most `size`. Windows of a day are
-    searched for the first order; from there on pages follow the order ids, which grow with time.
+    searched for the first order; from there on pages follow the order ids, which grow with time;
+    `key` is the parameter that says from which id on.
     """
     found: dict[str, Any] = {}
     start = since
@@ -25,7 +28,7 @@ def order_pages(page: Callable[..., Any], *, since: int, now: int, size: int) ->
     more = bool(found)
     while more:
         newest = max(int(order_id) for order_id in found)
-        following = _orders(page(None, orderId=newest + 1))
+        following = _orders(page(None, **{key: newest + 1}))
         found.update({str(order["id"]): order for order in following})
         more = len(following) >= size
     return [found[order_id] for order_id in sorted(found, key=int)]

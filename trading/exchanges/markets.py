@@ -85,7 +85,11 @@ def rules_of(client: Any, market_type: str) -> Mapping[str, Rules]:
 
 
 def market_rules(market: Mapping[str, Any], precision_mode: int) -> Rules:
-    """Return ccxt's market as rules. Limits that it leaves out, or gives as zero, do not bind."""
+    """Return ccxt's market as rules. Limits that it leaves out, or gives as zero, do not bind.
+
+    Amounts of contracts become base currency, by the size of one contract.
+    """
+    size = _positive(market.get("contractSize")) or Decimal(1)
     limits, precision = market.get("limits") or {}, market.get("precision") or {}
     ours, at_market = limits.get("amount") or {}, limits.get("market") or {}
     most = [limit for side in (ours, at_market) if (limit := _positive(side.get("max")))]
@@ -95,10 +99,10 @@ def market_rules(market: Mapping[str, Any], precision_mode: int) -> Rules:
         base=market["base"],
         quote=market["quote"],
         active=market.get("active") is not False,
-        amount_step=_step(precision.get("amount"), precision_mode),
+        amount_step=_step(precision.get("amount"), precision_mode) * size,
         price_tick=_step(precision.get("price"), precision_mode),
-        min_amount=max(least),
-        max_amount=min(most, default=None),
+        min_amount=max(least) * size,
+        max_amount=min(most) * size if most else None,
         min_notional=_positive((limits.get("cost") or {}).get("min")) or Decimal(0),
         taker_fee=_fee(market.get("taker")),
         maker_fee=_fee(market.get("maker")),
