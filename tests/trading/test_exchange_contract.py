@@ -10,7 +10,7 @@ import pytest
 from tests.testexchange import TestExchange
 from tests.trading.accounts import fault_of, feed_of, new_trader, order_id
 from tests.trading.feeds import MINUTE, RULES, SYMBOL, DictBook, rows
-from trading.exchange import Exchange, Fault, Rejected, Unusable
+from trading.exchange import Can, Exchange, Fault, Refused, Rejected, Unusable
 from trading.exchanges.ccxt_exchange import CcxtExchange, CcxtFeed, Credentials
 from trading.exchanges.paper import PaperExchange
 from trading.exchanges.recorded import RecordedFeed, ReplayClock
@@ -22,6 +22,7 @@ from trading.market import (
     OrderStatus,
     OrderType,
     Side,
+    floor_to,
 )
 from trading.market_data import MarketData, check_candles, check_quote
 
@@ -165,6 +166,68 @@ def test_a_filled_order_cannot_be_cancelled(exchange: Exchange):
     assert isinstance(fault_of(exchange.cancel, request), Rejected)
     never = replace(request, client_order_id=order_id())
     assert isinstance(fault_of(exchange.cancel, never), Rejected)
+
+
+def limit(exchange: Exchange, share: str, kind: OrderType = OrderType.LIMIT) -> OrderRequest:
+    """Return a buy for about 200 USDT at this share of the bid."""
+    rules = exchange.rules(SYMBOL)
+    price = floor_to(exchange.quote(SYMBOL).bid * Decimal(share), rules.price_tick)
+    amount = rules.floor_amount(Decimal(200) / price)
+    return replace(order(exchange, Side.BUY, amount), type=kind, price=price)
+
+
+@pytest.mark.parametrize("kind", [OrderType.LIMIT, OrderType.POST_ONLY])
+def test_a_limit_order_rests_and_is_cancelled(exchange: Exchange, kind: OrderType):
+    request = limit(exchange, "0.5", kind)
+    since = exchange.now() - MINUTE
+    placed = exchange.place(request)
+    assert (placed.status, placed.filled, placed.average) == (OrderStatus.OPEN, 0, None)
+    assert exchange.find(request) == placed
+    listed = exchange.open_orders(SYMBOL)
+    assert [(o.client_order_id, o.status, o.fills) for o in listed] == [
+        (request.client_order_id, OrderStatus.OPEN, ())
+    ]
+    assert exchange.balance()["USDT"].used > 0
+    assert exchange.balance()["USDT"].total == 10_000
+    exchange.cancel(request)
+    gone = exchange.find(request)
+    assert gone is not None
+    assert (gone.status, gone.filled) == (OrderStatus.CANCELED, 0)
+    assert exchange.open_orders(SYMBOL) == []
+    assert [o.status for o in exchange.history(SYMBOL, since)] == [OrderStatus.CANCELED]
+    assert dict(exchange.balance()) == {"USDT": Holding(free=Decimal(10_000))}
+    assert isinstance(fault_of(exchange.cancel, request), Rejected)
+
+
+def test_a_limit_order_that_meets_the_price_trades_no_worse_than_its_limit(exchange: Exchange):
+    request = limit(exchange, "1.01")
+    report = exchange.place(request)
+    assert report.status is OrderStatus.FILLED
+    assert report.average is not None
+    assert request.price is not None
+    assert report.average <= request.price
+    refused = fault_of(exchange.place, limit(exchange, "1.01", OrderType.POST_ONLY))
+    assert isinstance(refused, Rejected)
+    assert refused.fault is Fault.ORDER_REJECTED
+
+
+def test_what_an_account_cannot_it_refuses_before_anything_is_sent(exchange: Exchange):
+    stop = replace(
+        order(exchange, Side.SELL, Decimal("0.01")), type=OrderType.STOP, trigger=Decimal(100)
+    )
+    target = replace(stop, type=OrderType.TARGET, trigger=Decimal(10**6), client_order_id="bs2")
+    if Can.STOP not in exchange.can:
+        assert isinstance(fault_of(exchange.place, stop), Rejected)
+    if Can.PAIR not in exchange.can:
+        assert isinstance(fault_of(exchange.place_pair, stop, target), Rejected)
+    assert Can.FUTURES not in exchange.can
+    for call in (
+        lambda: exchange.prepare(SYMBOL, 2),
+        lambda: exchange.position(SYMBOL),
+        lambda: exchange.funding(SYMBOL, 0),
+    ):
+        assert isinstance(fault_of(call), Refused)
+    assert exchange.open_orders(SYMBOL) == []
 
 
 def test_what_the_account_may_and_when_absence_is_proof(exchange: Exchange):
