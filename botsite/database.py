@@ -19,6 +19,7 @@ def configure(config: dict[str, Any], *, data_dir: Path, conn_max_age: int) -> d
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        **config.get("OPTIONS", {}),
     }
     # The tests' database is a file: a worker in its own process, and threads, share it.
     return {**config, "OPTIONS": options, "TEST": {"NAME": str(data_dir / "test.sqlite3")}}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bots.lease import Outcome
     from bots.models import ApiKey, BotConfig, User
     from tests.doors.client import Caller
+    from tests.whole.platform import Platform
 
 MakeBot = Callable[..., "BotConfig"]
 
@@ -139,6 +140,17 @@ def beat(slate: None, worker_env: dict[str, str], tmp_path: Path) -> Iterator[Be
     beat = Beat(tmp_path / "beat.log", worker_env)
     yield beat
     beat.end()
+
+
+@pytest.fixture
+def platform(
+    slate: None, settings: Any, worker_env: dict[str, str], tmp_path: Path
+) -> "Iterator[Platform]":
+    """A worker and a beat, and this process, on a broker that the test may stop."""
+    from tests.whole.platform import running_platform
+
+    with running_platform(tmp_path, settings, worker_env) as platform:
+        yield platform
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TypeVar
 
 from botsite.platform.bootstrap import ROOT
+from botsite.platform.ports import free_port
 
 T = TypeVar("T")
 
@@ -148,3 +150,33 @@ class Beat(Process):
         pid = f"--pidfile={log.with_suffix('.pid')}"
         arguments = ["celery", "-A", "botsite", "beat", pid, "--max-interval", "1"]
         super().__init__("beat", log, env, arguments)
+
+
+class Web(Process):
+    """gunicorn with the site, on a port of its own."""
+
+    def __init__(self, log: Path, env: Mapping[str, str]) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        arguments = ["gunicorn", "-c", "python:botsite.gunicorn", "botsite.wsgi:application"]
+        super().__init__("the site", log, {**env, "PORT": str(port)}, arguments)
+
+    def start(self) -> None:
+        super().start()
+        wait_until(self._answers, timeout=30)
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return self.ask("GET", "/healthz")[0] > 0
+        return False
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Make one request; returns status and body."""
+        connection = HTTPConnection("127.0.0.1", int(self.url.rsplit(":", 1)[1]), timeout=60)
+        try:
+            connection.request(method, path, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
