@@ -1,108 +1,22 @@
-"""USDT perpetuals through the real ccxt: settings, orders, positions, protection, funding."""
+"""USDT perpetuals through the real ccxt: markets, orders, stops and targets, lists of them."""
 
-import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal as D
-from typing import Any
 
 import pytest
 
-from tests.testexchange import TestExchange
-from tests.trading.accounts import fault_of, order_id
-from trading.exchange import Can, Fault, Refused, Rejected, Unreachable
-from trading.exchanges.ccxt_exchange import (
-    CcxtExchange,
-    CcxtFeed,
-    CcxtFutures,
-    Credentials,
-    open_account,
-)
-from trading.market import OrderReport, OrderRequest, OrderStatus, OrderType, Side
+from tests.trading.accounts import fault_of
+from tests.trading.futures_accounts import SYMBOL
+from tests.trading.futures_accounts import FuturesTrader as Trader
+from trading.exchange import Can, Fault, Rejected, Unreachable
+from trading.market import OrderStatus, OrderType, Side
 
-SYMBOL = "BTC/USDT:USDT"
 HOUR = 3_600_000
 
 
-@dataclass
-class Trader:
-    """A futures account with 10,000 USDT."""
-
-    server: TestExchange
-    name: str
-    key: str
-    exchange: CcxtExchange
-
-    def request(
-        self,
-        side: Side = Side.BUY,
-        kind: OrderType = OrderType.MARKET,
-        *,
-        amount: str = "0.1",
-        price: str | None = None,
-        trigger: str | None = None,
-        reduce_only: bool = False,
-    ) -> OrderRequest:
-        return OrderRequest(
-            client_order_id=order_id(),
-            symbol=SYMBOL,
-            side=side,
-            type=kind,
-            amount=D(amount),
-            price=None if price is None else D(price),
-            trigger=None if trigger is None else D(trigger),
-            reduce_only=reduce_only,
-            signed_at=self.exchange.now(),
-        )
-
-    def stop(self, trigger: str = "19000", **more: Any) -> OrderRequest:
-        """Return a stop under a long position."""
-        given = {"side": Side.SELL, "kind": OrderType.STOP, "trigger": trigger, "reduce_only": True}
-        return self.request(**{**given, **more})
-
-    def target(self, trigger: str = "21000", **more: Any) -> OrderRequest:
-        given = {"kind": OrderType.TARGET, "trigger": trigger}
-        return self.stop(**{**given, **more})
-
-    def found(self, request: OrderRequest) -> OrderReport:
-        report = self.exchange.find(request)
-        assert report is not None
-        return report
-
-    def position(self) -> D:
-        return self.exchange.position(SYMBOL).amount
-
-    def truth(self) -> dict[str, Any]:
-        return self.server.control.futures(self.name)
-
-    def posts(self) -> list[dict[str, Any]]:
-        return [
-            request
-            for request in self.server.control.requests()
-            if request["method"] == "POST" and request["api_key"] == self.key
-        ]
-
-
-@pytest.fixture(scope="module")
-def futures_feed(server: TestExchange) -> CcxtFeed:
-    return CcxtFeed("binance", market_type="swap", api_base=server.url, timeout_s=1)
-
-
 @pytest.fixture
-def trader(server: TestExchange, futures_feed: CcxtFeed) -> Iterator[Trader]:
-    """An account, BTC at 20,000; what a test broke is mended after it."""
-    server.control.set_price("BTCUSDT", "20000")
-    name, key, secret = secrets.token_hex(4), secrets.token_hex(32), secrets.token_hex(32)
-    server.control.add_account(
-        name, api_key=key, secret=secret, balances={}, futures_balances={"USDT": "10000"}
-    )
-    server.control.set_permissions(key, enableFutures=True)
-    exchange = open_account(futures_feed, Credentials(api_key=key, secret=secret))
-    yield Trader(server, name, key, exchange)
-    server.control.clear_faults()
-    server.control.real_time()
-    server.control.resume("BTCUSDT", futures=True)
-    futures_feed.clock.forget()
+def trader(futures_trader: Trader) -> Trader:
+    return futures_trader
 
 
 def test_the_market_has_its_own_rules_price_and_candles(trader: Trader):
@@ -125,59 +39,6 @@ def test_what_a_futures_account_can(trader: Trader):
     error = fault_of(trader.exchange.place_pair, trader.stop(), trader.target())
     assert isinstance(error, Rejected)
     assert trader.posts() == []
-
-
-def test_preparing_sets_mode_margin_and_leverage_and_may_be_repeated(trader: Trader, server):
-    for _ in range(2):
-        trader.exchange.prepare(SYMBOL, 7)
-    report = trader.exchange.position(SYMBOL)
-    assert (report.leverage, report.is_isolated, report.amount) == (7, True, 0)
-    trader.exchange.prepare(SYMBOL, 3)
-    assert trader.exchange.position(SYMBOL).leverage == 3
-
-
-def test_what_stands_against_preparing_is_a_rejection(trader: Trader, server):
-    trader.exchange.place(trader.request())
-    error = fault_of(trader.exchange.prepare, SYMBOL, 3)  # the position is in cross margin
-    assert isinstance(error, Rejected)
-    too_much = fault_of(trader.exchange.prepare, SYMBOL, 126)
-    assert isinstance(too_much, Rejected)
-
-
-@pytest.mark.parametrize("path", ["fapi/v1/leverage", "fapi/v1/marginType"])
-@pytest.mark.parametrize("action", ["html", "null", "close"])
-def test_a_setting_without_an_answer_is_not_taken_for_set(trader: Trader, server, path, action):
-    server.control.add_fault(action, path=path, method="POST")
-    assert isinstance(fault_of(trader.exchange.prepare, SYMBOL, 3), Unreachable)
-
-
-def test_another_leverage_in_the_answer_is_not_believed(trader: Trader, server):
-    body = {"symbol": "BTCUSDT", "leverage": 20, "maxNotionalValue": "1"}
-    server.control.add_fault("http", path="fapi/v1/leverage", status=200, body=body)
-    assert fault_of(trader.exchange.prepare, SYMBOL, 3).fault is Fault.BAD_ANSWER
-
-
-@pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])
-def test_a_position_long_and_short_and_back(trader: Trader, side, sign):
-    trader.exchange.prepare(SYMBOL, 5)
-    request = trader.request(side)
-    report = trader.exchange.place(request)
-    assert (report.status, report.filled, report.average) == (OrderStatus.FILLED, D("0.1"), 20_000)
-    (fill,) = report.fills
-    assert (fill.quote, fill.fee, fill.fee_currency) == (D(2000), D(1), "USDT")
-    assert trader.found(request) == report
-    position = trader.exchange.position(SYMBOL)
-    assert (position.amount, position.entry_price) == (sign * D("0.1"), 20_000)
-    assert position.mark_price
-    assert position.liquidation_price
-    assert (position.liquidation_price < 20_000) == (sign > 0)
-    usdt = trader.exchange.balance()["USDT"]
-    assert usdt.used == 400
-    assert usdt.total == 10_000 - fill.fee
-    other = Side.SELL if side is Side.BUY else Side.BUY
-    trader.exchange.place(trader.request(other, reduce_only=True))
-    flat = trader.exchange.position(SYMBOL)
-    assert (flat.amount, flat.entry_price, flat.liquidation_price) == (0, None, None)
 
 
 def test_an_order_carries_our_id_and_the_fence(trader: Trader):
@@ -414,84 +275,13 @@ def test_a_list_that_is_none_is_not_an_account_without_orders(trader: Trader, se
         assert isinstance(fault_of(trader.exchange.open_orders, SYMBOL), Unreachable)
 
 
-def test_funding_is_told_with_its_sign(trader: Trader, server):
-    start = trader.exchange.now() // (8 * HOUR) * 8 * HOUR
-    server.control.set_time(start + HOUR, running=True)
-    trader.exchange._feed.clock.forget()
-    server.control.set_funding_rate("BTCUSDT", "0.0001")
+def test_a_triggered_stop_whose_order_is_not_in_the_list_is_unknown_there(trader: Trader, server):
     trader.exchange.place(trader.request())
-    server.control.advance(8 * HOUR)
-    trader.exchange._feed.clock.forget()
-    (paid,) = trader.exchange.funding(SYMBOL, start)
-    assert (paid.amount, paid.currency, paid.symbol) == (D("-0.2"), "USDT", SYMBOL)
-    assert paid.at == start + 8 * HOUR
-    server.control.set_funding_rate("BTCUSDT", "-0.0003")
-    server.control.advance(8 * HOUR)
-    trader.exchange._feed.clock.forget()
-    received = trader.exchange.funding(SYMBOL, paid.at + 1)
-    assert [payment.amount for payment in received] == [D("0.6")]
-    assert received[0].funding_id != paid.funding_id
-    assert len(trader.exchange.funding(SYMBOL, start)) == 2
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        "null",
-        {},
-        [],
-        [7],
-        [{"symbol": "ETHUSDT", "positionSide": "BOTH", "positionAmt": "1"}],
-        [{"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "x"}],
-        [{"symbol": "BTCUSDT", "positionSide": "LONG", "positionAmt": "1"}],
-        [
-            {"symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "0"},
-            {"symbol": "BTCUSDT", "positionSide": "SHORT", "positionAmt": "-1"},
-        ],
-    ],
-    ids=str,
-)
-def test_a_position_that_is_not_told_is_not_flat(trader: Trader, server, rows):
-    server.control.add_fault("http", path="fapi/v2/positionRisk", status=200, body=rows)
-    error = fault_of(trader.exchange.position, SYMBOL)
-    assert isinstance(error, Unreachable)
-    assert error.fault is Fault.BAD_ANSWER
-
-
-@pytest.mark.parametrize("body", ["null", {}, {"assets": None}, []])
-def test_an_answer_without_wallets_is_not_an_empty_account(trader: Trader, server, body):
-    server.control.add_fault("http", path="fapi/v3/account", status=200, body=body)
-    assert isinstance(fault_of(trader.exchange.balance), Unreachable)
-
-
-def test_rights_are_those_on_futures(trader: Trader, server):
-    assert trader.exchange.rights().may_trade is True
-    server.control.set_permissions(trader.key, enableFutures=False)
-    assert trader.exchange.rights().may_trade is False
-    error = fault_of(trader.exchange.balance)
-    assert isinstance(error, Refused)
-    server.control.set_permissions(trader.key, enableFutures=True)
-
-
-def test_the_futures_testnet_is_refused_in_plain_words(server):
-    for base in (None, server.url):
-        error = fault_of(
-            lambda base=base: CcxtFeed("binance", mode="testnet", market_type="swap", api_base=base)
-        )
-        assert isinstance(error, Refused)
-        assert error.fault is Fault.CLIENT
-        assert "futures testnet" in error.text
-
-
-def test_futures_of_another_exchange_are_refused(server):
-    feed = CcxtFeed("okx", market_type="swap", api_base=server.url)
-    error = fault_of(lambda: open_account(feed, Credentials(api_key="k", secret="s")))
-    assert isinstance(error, Refused)
-    assert error.fault is Fault.CLIENT
-    assert "okx" in error.text
-
-
-def test_the_account_is_of_the_kind_of_its_feed(server, futures_feed, feed):
-    key = Credentials(api_key="k", secret="s")
-    assert type(open_account(futures_feed, key)) is CcxtFutures
-    assert type(open_account(feed, key)) is CcxtExchange
+    stop = trader.stop()
+    trader.exchange.place(stop)
+    server.control.set_price("BTCUSDT", "18990")
+    server.control.add_fault("http", path="fapi/v1/allOrders", status=200, body=[], times=9)
+    told = trader.exchange.history(SYMBOL, server.control.now() - HOUR)
+    assert [(o.client_order_id, o.status, o.filled) for o in told] == [
+        (stop.client_order_id, OrderStatus.UNKNOWN, 0)
+    ]
