@@ -204,7 +204,7 @@ class Schedules(RuleBasedStateMachine):
         # What nobody wrote to since the last look is as it was.
         seen = (self.stage.writes, len(self.stage.venue.wrong))
         if seen != self._seen:
-            assert truth.problems(self.stage) == []
+            self._none(truth.problems(self.stage))
             self._seen = seen
 
     def teardown(self) -> None:
@@ -232,7 +232,11 @@ class Schedules(RuleBasedStateMachine):
             if not Order.objects.filter(bot__in=self.cast.bots, is_settled=False).exists():
                 break
         stage.roll_over()
-        assert truth.rest(stage) == []
+        self._none(truth.rest(stage))
+
+    @staticmethod
+    def _none(found: list[str]) -> None:
+        assert not found, "; ".join(found)
 
     def _provoke(self, number: int) -> None:
         """See to it that the bot is on, and that its next tick wants to buy or to sell."""
