@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 
 from bots import schedule
 from bots.change import Refusal, outpacing, read, record
-from bots.lifecycle import Duty, Mode, Move, Reason, Status, WindDown
+from bots.lifecycle import Duty, Mode, Move, PositionType, Reason, Status, WindDown
 from bots.models import (
+    Account,
     ApiKey,
     BotConfig,
     BotState,
@@ -23,7 +24,7 @@ from bots.models import (
     Outpaced,
     User,
 )
-from bots.setup import create, edit
+from bots.setup import create, edit, edit_account
 from bots.stopping import halt, stop, stop_once
 from trading.day import day_end, local_day
 from trading.market import OrderStatus
@@ -35,6 +36,7 @@ __all__ = [
     "delete",
     "drop_key",
     "edit",
+    "edit_account",
     "expire_commands",
     "halt",
     "put_key",
@@ -59,12 +61,30 @@ def _start(bot_id: int, by: User | None, via: str) -> BotState:
     old = bot.state_or_none
     if old and old.duty == Duty.TRADE and old.status not in (Status.STOPPED, Status.ERROR):
         return old
+    if bot.position_type == PositionType.FUTURES:
+        _check_market_is_free(bot)
     # The state row first, here and in every verb: ticks and resets lock in that order too.
     new = _first_state(bot) if old is None else _restart(old)
     BotConfig.objects.filter(pk=bot_id).update(is_active=True)
     record(old, new, Move.START, by=by, via=via)
     schedule.sync(bot_id, bot.check_interval_seconds)
     return new
+
+
+def _check_market_is_free(bot: BotConfig) -> None:
+    """A futures market of an account is one position: it can belong to one bot only.
+
+    The account's row is locked, so of two starts at once the second sees the first.
+    """
+    Account.objects.select_for_update().filter(pk=bot.account_id).first()
+    others = BotState.objects.filter(bot__account=bot.account_id, bot__symbol=bot.symbol)
+    others = others.exclude(pk=bot.pk).exclude(duty=Duty.NONE, in_position=False)
+    if other := others.select_related("bot").first():
+        raise Refusal(
+            "market_taken",
+            _("%(bot)s already trades %(symbol)s on this account.")
+            % {"bot": other.bot.name, "symbol": bot.symbol},
+        )
 
 
 def _first_state(bot: BotConfig) -> BotState:

@@ -1,6 +1,7 @@
-"""What a bot is set up to be: made and edited by its owner, checked like a form."""
+"""What bots and accounts are set up to be: by their owner, checked like a form."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -11,13 +12,16 @@ from django.utils.translation import gettext as _
 from bots import schedule
 from bots.change import outpacing, read, record
 from bots.lifecycle import Duty, Mode, Move
-from bots.models import Account, BotConfig, User
+from bots.models import Account, BotConfig, BotState, User
 
 #: What its owner may change of a bot.
 SETTINGS = frozenset(field.name for field in BotConfig._meta.concrete_fields if field.editable) - {
     "id",
     "owner",
 }
+#: What its owner may change of an account.
+ACCOUNT_LIMITS = ("max_open_positions", "max_daily_loss")
+MOST_POSITIONS = 10_000
 
 
 def create(owner: User, values: Mapping[str, Any]) -> BotConfig:
@@ -96,3 +100,48 @@ def edit(
         return fresh
 
     return outpacing(attempt)
+
+
+def edit_account(
+    account: Account, changes: Mapping[str, Any], *, by: User | None, via: str
+) -> Account:
+    """Change an account's limits (checked: ValidationError names the field); None takes one away.
+
+    `max_open_positions` counts the account's bots, `max_daily_loss` is quote currency. Each of its
+    bots keeps the change in its history, and a tick in flight places no order on the old limits.
+    """
+
+    def attempt() -> Account:
+        fresh = Account.objects.get(pk=account.pk)
+        before = {name: getattr(fresh, name) for name in ACCOUNT_LIMITS}
+        for name, value in changes.items():
+            if name not in ACCOUNT_LIMITS:
+                raise ValidationError({name: _("This is not a setting.")})
+            setattr(fresh, name, value)
+        check_limits(fresh)
+        changed = sorted(name for name in before if getattr(fresh, name) != before[name])
+        if not changed:
+            return fresh
+        # The state rows first, as in every verb and in the ticks, so that nobody waits in a ring.
+        for old in BotState.objects.filter(bot__account=fresh).order_by("pk"):
+            new = old.change(None, guard={"version": old.version}, run_epoch=old.run_epoch + 1)
+            why = ", ".join(f"account: {name}" for name in changed)
+            record(old, new, Move.EDIT, by=by, via=via, why=why)
+        fresh.save(update_fields=changed)
+        return fresh
+
+    return outpacing(attempt)
+
+
+def check_limits(account: Account) -> None:
+    """Raise a ValidationError that names the limits of an account that cannot be."""
+    # Texts become numbers here, and what no column holds is refused.
+    account.clean_fields(exclude=["owner", "exchange", "mode", "label"])
+    errors: dict[str, Any] = {}
+    most, loss = account.max_open_positions, account.max_daily_loss
+    if most is not None and not 1 <= most <= MOST_POSITIONS:
+        errors["max_open_positions"] = _("Between 1 and %d.") % MOST_POSITIONS
+    if loss is not None and loss <= Decimal(0):
+        errors["max_daily_loss"] = _("Must be more than zero.")
+    if errors:
+        raise ValidationError(errors)

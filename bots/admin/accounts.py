@@ -1,14 +1,19 @@
 """Users, their accounts, keys and tokens. A secret is on none of these pages."""
 
+from typing import cast
+
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop, ngettext
 
-from bots.admin.base import ReadOnly
+from bots import control, setup
+from bots.admin.base import NoChanges, ReadOnly, money
+from bots.admin.verbs import VIA
 from bots.models import Account, ApiKey, ApiToken, Balance, User
 
 
@@ -41,12 +46,45 @@ class Users(UserAdmin[User]):
         self.message_user(request, text % count, messages.SUCCESS)
 
 
+class AccountForm(ModelForm[Account]):
+    """The two limits of an account, checked by the verb's own rules."""
+
+    class Meta:
+        model = Account
+        fields = list(setup.ACCOUNT_LIMITS)
+
+    def clean(self) -> None:
+        super().clean()
+        values = {name: self.cleaned_data.get(name) for name in setup.ACCOUNT_LIMITS}
+        setup.check_limits(Account(**values))
+
+
 @admin.register(Account)
-class Accounts(ReadOnly[Account]):
-    list_display = ["label", "owner", "exchange", "mode", "created_at"]
+class Accounts(NoChanges[Account]):
+    """Only an account's limits are changed here; what it stands for is its history's."""
+
+    form = AccountForm
+    list_display = [
+        "label",
+        "owner",
+        "exchange",
+        "mode",
+        "max_open_positions",
+        money(Account, "max_daily_loss"),
+        "created_at",
+    ]
+    fields = ["owner", "exchange", "mode", "label", *setup.ACCOUNT_LIMITS, "created_at"]
+    readonly_fields = ["owner", "exchange", "mode", "label", "created_at"]
     list_filter = ["mode", "exchange"]
     list_select_related = ["owner"]
     search_fields = ["label", "owner__username"]
+
+    def save_model(
+        self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool
+    ) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        if changes:
+            control.edit_account(obj, changes, by=cast("User", request.user), via=VIA)
 
 
 @admin.register(ApiKey)

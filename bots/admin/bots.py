@@ -102,11 +102,12 @@ class States(ReadOnly[BotState], Verbs):
         "reason",
         "duty",
         "in_position",
+        "protection",
         money(BotState, "daily_pnl"),
         "daily_trades_count",
         "last_run_at",
     ]
-    list_filter = ["status", "reason", "duty", "in_position", "bot__mode", BotOwner]
+    list_filter = ["status", "reason", "duty", "in_position", "protection", "bot__mode", BotOwner]
     list_select_related = ["bot__owner"]
     search_fields = ["bot__name", "bot__symbol", "bot__owner__username", "last_error_message"]
     ordering = ["-last_updated_at"]

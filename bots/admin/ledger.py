@@ -1,9 +1,18 @@
-"""The ledger, read-only: orders, fills, days, commands, decisions and the paper book."""
+"""The ledger, read-only: orders, fills, funding, days, commands, decisions and the paper book."""
 
 from django.contrib import admin
 
 from bots.admin.base import ReadOnly, money
-from bots.models import Command, DayStats, Decision, Fill, Order, PaperBalance, PaperOrder
+from bots.models import (
+    Command,
+    DayStats,
+    Decision,
+    Fill,
+    Funding,
+    Order,
+    PaperBalance,
+    PaperOrder,
+)
 
 BotOwner = ("bot__owner", admin.RelatedOnlyFieldListFilter)
 SEARCH = ["bot__name", "bot__owner__username"]
@@ -16,6 +25,8 @@ class Orders(ReadOnly[Order]):
         "bot",
         "symbol",
         "side",
+        "type",
+        "purpose",
         money(Order, "amount"),
         money(Order, "filled"),
         money(Order, "average"),
@@ -24,7 +35,7 @@ class Orders(ReadOnly[Order]):
         "reason",
         "created_at",
     ]
-    list_filter = ["status", "is_settled", "side", "purpose", "bot__mode", BotOwner]
+    list_filter = ["status", "is_settled", "side", "type", "purpose", "bot__mode", BotOwner]
     list_select_related = ["bot"]
     search_fields = ["client_order_id", "exchange_order_id", "symbol", *SEARCH]
 
@@ -47,6 +58,14 @@ class Fills(ReadOnly[Fill]):
     list_filter = ["side", "bot__mode", BotOwner]
     list_select_related = ["bot"]
     search_fields = ["trade_id", "order__client_order_id", "symbol", *SEARCH]
+
+
+@admin.register(Funding)
+class Fundings(ReadOnly[Funding]):
+    list_display = ["at", "bot", "symbol", money(Funding, "amount"), "trading_day"]
+    list_filter = ["bot__mode", BotOwner]
+    list_select_related = ["bot"]
+    search_fields = ["funding_id", "symbol", *SEARCH]
 
 
 @admin.register(DayStats)

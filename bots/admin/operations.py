@@ -1,4 +1,4 @@
-"""Signs of life, known markets, and who did what in this admin."""
+"""Signs of life, silences, known markets, and who did what in this admin."""
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -6,12 +6,20 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.admin.base import ReadOnly, money
-from bots.models import Heartbeat, Market
+from bots.models import Heartbeat, Market, Silence
 
 
 @admin.register(Heartbeat)
 class Heartbeats(ReadOnly[Heartbeat]):
     list_display = ["name", "at", "note"]
+
+
+@admin.register(Silence)
+class Silences(ReadOnly[Silence]):
+    list_display = ["scope", "quiet", "account", "until", "why"]
+    list_filter = ["quiet"]
+    search_fields = ["scope", "why"]
+    ordering = ["-until"]
 
 
 @admin.register(Market)

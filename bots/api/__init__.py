@@ -1,6 +1,7 @@
 """The API, version 1: `api.urls` is mounted at /api/v1/. Each endpoint is a door to one verb."""
 
 from bots.api.access import access
+from bots.api.accounts import router as accounts
 from bots.api.bots import router as bots
 from bots.api.configs import router as configs
 from bots.api.errors import install
@@ -26,3 +27,4 @@ api.add_router("/bots", bots, tags=["bots"])
 api.add_router("/bot-configs", configs, tags=["bot-configs"])
 api.add_router("/bot-states", states, tags=["bot-states"])
 api.add_router("/api-keys", keys, tags=["api-keys"])
+api.add_router("/accounts", accounts, tags=["accounts"])

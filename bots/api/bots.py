@@ -1,4 +1,4 @@
-"""/bots/{id}/...: start, stop, enter, exit, and what the bot did."""
+"""/bots/{id}/...: start, stop, enter, exit, cancel, and what the bot did."""
 
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
@@ -55,9 +55,16 @@ def enter(request: ApiRequest, bot_id: int) -> object:
 
 @router.post("/{bot_id}/exit", response=TAKEN, auth=access("trade"))
 def exit_(request: ApiRequest, bot_id: int) -> object:
-    """Have the next tick close the position."""
+    """Have the next tick close the position. A stopped bot's is closed by stop, with `close`."""
     bot = own_bot(request, bot_id)
     return Status(202, control.command(bot, Command.Kind.EXIT, by=request.auth.user, via=VIA))
+
+
+@router.post("/{bot_id}/cancel", response=TAKEN, auth=access("trade"))
+def cancel(request: ApiRequest, bot_id: int) -> object:
+    """Have the next tick take the entry order back that waits at the exchange."""
+    bot = own_bot(request, bot_id)
+    return Status(202, control.command(bot, Command.Kind.CANCEL, by=request.auth.user, via=VIA))
 
 
 @router.get("/{bot_id}/orders", response={200: Page[schemas.OrderOut], 404: Problem})

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from ninja import Query, Router, Status
 
 from bots import control
-from bots.api import schemas
+from bots.api import bot_schemas
 from bots.api.access import ApiRequest, access
 from bots.api.bots import VIA, own_bot
 from bots.api.errors import Conflict, Invalid, Problem
@@ -30,14 +30,14 @@ def _bots(user: User) -> QuerySet[BotConfig, Any]:
     return rows
 
 
-@router.get("", response=Page[schemas.BotOut])
+@router.get("", response=Page[bot_schemas.BotOut])
 def bots(request: ApiRequest, window: Query[Window]) -> object:
     """List your bots by name."""
     return page(_bots(request.auth.user), window)
 
 
-@router.post("", response={201: schemas.BotOut, **REFUSALS}, auth=access("trade"))
-def create(request: ApiRequest, config: schemas.BotIn) -> object:
+@router.post("", response={201: bot_schemas.BotOut, **REFUSALS}, auth=access("trade"))
+def create(request: ApiRequest, config: bot_schemas.BotIn) -> object:
     """Make a bot. It starts when you start it. Mode live needs the scope `live`."""
     user = request.auth.user
     sent = config.model_dump(exclude_unset=True)
@@ -48,22 +48,22 @@ def create(request: ApiRequest, config: schemas.BotIn) -> object:
     return Status(201, _bots(user).get(pk=bot.pk))
 
 
-@router.get("/{bot_id}", response={200: schemas.BotOut, 404: Problem})
+@router.get("/{bot_id}", response={200: bot_schemas.BotOut, 404: Problem})
 def read(request: ApiRequest, bot_id: int) -> object:
     """Return one of your bots."""
     return get_object_or_404(_bots(request.auth.user), pk=bot_id)
 
 
-@router.put("/{bot_id}", response={200: schemas.BotOut, **REFUSALS}, auth=access("trade"))
-def replace(request: ApiRequest, bot_id: int, config: schemas.BotIn) -> object:
+@router.put("/{bot_id}", response={200: bot_schemas.BotOut, **REFUSALS}, auth=access("trade"))
+def replace(request: ApiRequest, bot_id: int, config: bot_schemas.BotIn) -> object:
     """Set all of a bot's settings; those left out become their defaults, but the account stays."""
     values = config.model_dump(exclude={"api_key", "account"})
     named = config.model_dump(include={"api_key", "account"}, exclude_unset=True)
     return _edit(request, bot_id, values | named)
 
 
-@router.patch("/{bot_id}", response={200: schemas.BotOut, **REFUSALS}, auth=access("trade"))
-def update(request: ApiRequest, bot_id: int, config: schemas.BotPatch) -> object:
+@router.patch("/{bot_id}", response={200: bot_schemas.BotOut, **REFUSALS}, auth=access("trade"))
+def update(request: ApiRequest, bot_id: int, config: bot_schemas.BotPatch) -> object:
     """Set some of a bot's settings. What is left out stays, also within `params`."""
     sent = config.model_dump(exclude_unset=True)
     return _edit(request, bot_id, sent, keeps_params=True)

@@ -2,113 +2,16 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from django.utils import timezone
 from ninja import Schema
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StringConstraints,
-)
+from pydantic import Field
 
-from bots.api.numbers import finite
-from bots.lifecycle import Mode, PositionType, WindDown
+from bots.api.shapes import Money, Strict, Text
+from bots.lifecycle import WindDown
 from bots.messages import explain
-from bots.models import BotConfig, BotState, Order
-from bots.models.fields import plain
-
-Money = Annotated[Decimal, BeforeValidator(finite), PlainSerializer(plain, return_type=str)]
-
-
-def _no_nul(text: str) -> str:
-    # PostgreSQL cannot hold it; SQLite could.
-    if "\x00" in text:
-        raise ValueError("Null characters are not allowed.")
-    return text
-
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_no_nul)]
-
-#: An id that a database can look up.
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-
-
-def _default(name: str) -> Any:
-    """Return the default of a BotConfig field: it is declared there, once."""
-    return getattr(BotConfig(), name)
-
-
-class Strict(Schema):
-    """A body: fields that are not listed are refused by name."""
-
-    model_config = ConfigDict(extra="forbid", use_enum_values=True)
-
-
-class BotIn(Strict):
-    """A bot as its owner wants it. Set either position_size_fixed or position_size_perc."""
-
-    name: Text
-    exchange: Text = _default("exchange")
-    mode: Mode = _default("mode")
-    position_type: PositionType = _default("position_type")
-    symbol: Text
-    timeframe: Text = _default("timeframe")
-    strategy: Text = _default("strategy")
-    params: dict[str, Any] = Field({}, description="as the strategy declares them")
-    initial_capital: Money = _default("initial_capital")
-    position_size_fixed: Money | None = Field(None, description="quote currency per entry")
-    position_size_perc: Money | None = Field(None, description="% of initial_capital")
-    stop_loss_perc: Money | None = None
-    take_profit_perc: Money | None = None
-    trailing_stop_perc: Money | None = None
-    trailing_stop_active: bool = False
-    max_daily_trades: int | None = None
-    max_daily_loss_perc: Money | None = Field(None, description="% of initial_capital")
-    daily_target_perc: Money | None = Field(None, description="% of initial_capital")
-    leverage: int = _default("leverage")
-    check_interval_seconds: int = _default("check_interval_seconds")
-    api_key: Id | None = Field(None, description="the id of an api-key: names the account")
-    account: Id | None = Field(None, description="instead of api_key: the account's id")
-
-
-class BotPatch(BotIn):
-    """Some of a bot's settings; what is left out stays, also within `params`."""
-
-    name: Text = ""
-    symbol: Text = ""
-
-
-class BotOut(Schema):
-    id: int
-    name: str
-    exchange: str
-    mode: str
-    position_type: str
-    symbol: str
-    timeframe: str
-    strategy: str
-    params: dict[str, Any]
-    initial_capital: Money
-    position_size_fixed: Money | None
-    position_size_perc: Money | None
-    stop_loss_perc: Money | None
-    take_profit_perc: Money | None
-    trailing_stop_perc: Money | None
-    trailing_stop_active: bool
-    max_daily_trades: int | None
-    max_daily_loss_perc: Money | None
-    daily_target_perc: Money | None
-    leverage: int
-    check_interval_seconds: int
-    account: int | None = Field(None, alias="account_id")
-    api_key: int | None = Field(None, alias="key_id")
-    is_active: bool
-    created_at: datetime
-    updated_at: datetime
+from bots.models import BotState, Order
 
 
 class Started(Schema):
@@ -151,14 +54,19 @@ class StateOut(Schema):
     duty: str
     wind_down: str
     in_position: bool
+    position_side: str = Field(description="long, short, or empty when flat")
     entry_price: Money | None
-    current_position_size: Money
+    current_position_size: Money = Field(description="never negative: position_side has the sign")
     stop_loss_price: Money | None
     take_profit_price: Money | None
     trailing_stop_price: Money | None
     max_price_since_entry: Money | None
     position_opened_at: datetime | None
     has_unsettled_orders: bool
+    protection: str = Field(description="watched, resting (at the exchange), failed; empty: flat")
+    protection_message: str
+    liquidation_price: Money | None
+    profit: Money = Field(description="realised, of all fills and funding")
     is_unwatched: bool = Field(description="a position lies there and no tick watches it")
     is_late: bool = Field(description="three intervals passed without a tick")
     daily_pnl: Money
@@ -198,7 +106,11 @@ class OrderOut(Schema):
     purpose: str
     reason: str
     amount: Money
-    price: Money | None
+    price: Money | None = Field(description="the limit price")
+    trigger: Money | None
+    reduce_only: bool
+    pair: str = Field(description="orders with the same pair cancel each other")
+    cancel_reason: str
     filled: Money
     average: Money | None
     fee: Money = Field(description="of the fills; in quote currency where their currencies differ")
@@ -286,6 +198,24 @@ class KeyOut(Schema):
     checked_at: datetime | None
     check_fault: str
     check_message: str
+    created_at: datetime
+
+
+class AccountIn(Strict):
+    """The limits of an account; what is left out stays, null takes a limit away."""
+
+    max_open_positions: int | None = Field(None, description="of all bots of the account")
+    max_daily_loss: Money | None = Field(None, description="of all its bots, in quote currency")
+
+
+class AccountOut(Schema):
+    id: int
+    exchange: str
+    mode: str
+    label: str
+    api_key: int | None = Field(None, alias="key_id")
+    max_open_positions: int | None
+    max_daily_loss: Money | None
     created_at: datetime
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.utils import timezone
 
@@ -13,9 +14,13 @@ from bots.models import (
     ApiToken,
     Balance,
     BotConfig,
+    BotState,
     Command,
+    Funding,
     Heartbeat,
     Market,
+    Order,
+    Silence,
     User,
 )
 
@@ -57,6 +62,33 @@ def traded_bot(owner: User, name: str = "Traded") -> BotConfig:
     return bot
 
 
+def resting_entry(bot: BotConfig, **values: Any) -> Order:
+    """Give a started bot an entry order that is known to rest at the exchange."""
+    state = BotState.objects.get(pk=bot.pk)
+    now = timezone.now()
+    row = {
+        "client_order_id": f"bs1rest{bot.pk}",
+        "symbol": bot.symbol,
+        "side": "buy",
+        "type": "limit",
+        "purpose": "entry",
+        "reason": "signal",
+        "amount": Decimal("0.002"),
+        "price": Decimal("64000.10"),
+        "status": "open",
+        "signed_at": now,
+        "created_at": now,
+        "fence": state.fence,
+        "run_epoch": state.run_epoch,
+        **values,
+    }
+    order = Order.objects.create(bot=bot, account=bot.account, **row)
+    BotState.objects.filter(pk=bot.pk).update(
+        has_unsettled_orders=True, status="running", reason="entry_resting"
+    )
+    return order
+
+
 def fill(owner: User) -> Content:
     """Make one of everything for `owner`."""
     bot = traded_bot(owner)
@@ -65,6 +97,17 @@ def fill(owner: User) -> Content:
         account=key.account, spot={"BTC": "0.5", "USDT": "10"}, as_of=timezone.now()
     )
     Heartbeat.beat("worker")
+    now = timezone.now()
+    Silence.keep(scope="binance spot", quiet="all", account="", until=now, why="429")
+    Funding.objects.create(
+        bot=bot,
+        account=bot.account,
+        symbol="ETH/USDT:USDT",
+        funding_id="1",
+        amount=Decimal("-0.01"),
+        at=now,
+        trading_day=now.date(),
+    )
     Market.objects.get_or_create(
         exchange="simulated",
         mode="paper",

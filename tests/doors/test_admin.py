@@ -17,7 +17,7 @@ from tests.doors.client import signed_in
 from tests.doors.content import CANARIES, Content, fill, make_key, traded_bot
 
 OWN = [m for m in admin.site._registry if m._meta.app_label == "bots"]
-READ_ONLY = [m for m in OWN if m.__name__ not in ("User", "BotConfig")]
+READ_ONLY = [m for m in OWN if m.__name__ not in ("User", "BotConfig", "Account")]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("POST", "/bots/{bot}/stop", "trade", {"position": "after_exit"}),
     ("POST", "/bots/{bot}/enter", "trade", None),
     ("POST", "/bots/{bot}/exit", "trade", None),
+    ("POST", "/bots/{bot}/cancel", "trade", None),
     ("GET", "/bots/{bot}/orders", "read", None),
     ("GET", "/bots/{bot}/trades", "read", None),
     ("GET", "/bots/{bot}/events", "read", None),
@@ -34,6 +35,9 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("GET", "/api-keys/balance?api_key={key}", "read", None),
     ("GET", "/api-keys/{key}", "read", None),
     ("DELETE", "/api-keys/{key}", "keys", None),
+    ("GET", "/accounts", "read", None),
+    ("GET", "/accounts/{account}", "read", None),
+    ("PATCH", "/accounts/{account}", "trade", {"max_open_positions": 3}),
 ]
 every_route = pytest.mark.parametrize(
     ("method", "path", "scope", "body"), ROUTES, ids=[f"{r[0]} {r[1]}" for r in ROUTES]
@@ -46,13 +50,13 @@ def content(alice: User) -> Content:
 
 
 def filled(path: str, content: Content) -> str:
-    return path.format(bot=content.bot.pk, key=content.key.pk)
+    return path.format(bot=content.bot.pk, key=content.key.pk, account=content.key.account_id)
 
 
 def test_the_table_names_every_route() -> None:
     paths = api.get_openapi_schema(path_prefix="/")["paths"]
     known = {
-        (method.upper(), path.replace("{bot_id}", "{bot}").replace("{key_id}", "{key}"))
+        (method.upper(), path.replace("_id}", "}"))
         for path, methods in paths.items()
         for method in methods
     }

@@ -12,7 +12,7 @@ from bots import control, schedule, tick
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import BotConfig, BotState, Command, Fill, Order, StateEvent, User
 from tests.doors.client import PAPER, Caller
-from tests.doors.content import make_key, traded_bot
+from tests.doors.content import make_key, resting_entry, traded_bot
 
 
 def test_a_start_answers_exactly_this_and_leaves_pending(
@@ -91,6 +91,50 @@ def test_enter_and_exit_are_taken_by_the_next_tick(as_alice: Caller, bot: BotCon
     tick.run(bot.pk)
     assert as_alice.get(f"/bot-states/{bot.pk}").body["in_position"] is False
     assert Command.objects.filter(bot=bot, status=Command.Status.DONE).count() == 2
+
+
+def test_an_entry_order_that_rests_can_be_cancelled(as_alice: Caller, bot: BotConfig) -> None:
+    as_alice.post(f"/bots/{bot.pk}/start")
+    path = f"/bots/{bot.pk}/cancel"
+    assert as_alice.post(path).body["reason"] == "no_order"
+    resting_entry(bot)
+    answer = as_alice.post(path)
+    assert (answer.status, answer.body["kind"], answer.body["status"]) == (202, "cancel", "pending")
+    assert as_alice.post(path).body["reason"] == "pending"
+    order = as_alice.get(f"/bots/{bot.pk}/orders").body["items"][0]
+    told = [order[name] for name in ("type", "purpose", "price", "trigger", "pair", "reduce_only")]
+    assert told == ["limit", "entry", "64000.1", None, "", False]
+
+
+def test_what_is_filled_of_a_resting_entry_can_be_left(as_alice: Caller, alice: User) -> None:
+    bot = traded_bot(alice)
+    resting_entry(bot, status="partial", filled=Decimal("0.001"))
+    assert as_alice.post(f"/bots/{bot.pk}/enter").body["reason"] == "order_unknown"
+    assert as_alice.post(f"/bots/{bot.pk}/exit").status == 202
+
+
+def test_a_position_that_a_stop_left_can_be_closed_later(as_alice: Caller, alice: User) -> None:
+    bot = traded_bot(alice)
+    path = f"/bots/{bot.pk}/stop"
+    as_alice.post(path)
+    assert as_alice.post(f"/bots/{bot.pk}/exit").body["reason"] == "not_running"
+    assert as_alice.post(path, {"position": "close"}).body["duty"] == "exit"
+    tick.run(bot.pk)
+    state = as_alice.get(f"/bot-states/{bot.pk}").body
+    assert (state["in_position"], state["position_side"], state["duty"]) == (False, "", "none")
+
+
+def test_a_state_tells_the_side_and_who_watches_the_stop(as_alice: Caller, alice: User) -> None:
+    bot = traded_bot(alice)
+    values = {"protection": "failed", "protection_message": "-2021 would trigger immediately"}
+    BotState.objects.filter(pk=bot.pk).update(
+        position_side="short", liquidation_price=Decimal("71000.5"), **values
+    )
+    state = as_alice.get(f"/bot-states/{bot.pk}").body
+    assert state["position_side"] == "short"
+    assert (state["protection"], state["liquidation_price"]) == ("failed", "71000.5")
+    assert state["protection_message"] == "-2021 would trigger immediately"
+    assert Decimal(state["profit"]) == BotState.objects.get(pk=bot.pk).profit
 
 
 def test_the_ledger_can_be_read_to_the_last_digit(as_alice: Caller, alice: User) -> None:

@@ -33,6 +33,12 @@ FORBIDDEN = [
     "state",
     "anything",
 ]
+FUTURES = PAPER | {
+    "exchange": "binance",
+    "mode": "live",
+    "position_type": "futures",
+    "symbol": "BTC/USDT:USDT",
+}
 TESTNET = PAPER | {"exchange": "binance", "mode": "testnet", "symbol": "BTC/USDT"}
 
 
@@ -122,7 +128,24 @@ def test_what_is_not_the_callers_to_set_is_refused_by_name(
         ({"exchange": "mtgox", "mode": "testnet"}, "exchange"),
         ({"mode": "real"}, "mode"),
         ({"mode": "testnet"}, "mode"),
-        ({"position_type": "futures"}, "position_type"),
+        ({"position_type": "futures", "symbol": "WAVE/USDT:USDT"}, "position_type"),
+        ({"symbol": "BTC/USDT:USDT"}, "symbol"),
+        ({"symbol": "BTC/USDT:BTC"}, "symbol"),
+        ({"direction": "short"}, "direction"),
+        ({"direction": "sideways"}, "direction"),
+        ({"entry_type": "iceberg"}, "entry_type"),
+        ({"entry_offset_perc": "100"}, "entry_offset_perc"),
+        ({"entry_timeout_seconds": 4}, "entry_timeout_seconds"),
+        ({"entry_timeout_seconds": None}, "entry_timeout_seconds"),
+        ({"entry_fallback": "limit"}, "entry_fallback"),
+        ({"max_spread_perc": "0"}, "max_spread_perc"),
+        ({"max_drawdown_perc": "0"}, "max_drawdown_perc"),
+        ({"cooldown_minutes": 0}, "cooldown_minutes"),
+        ({"stop_guard_stops": 2}, "stop_guard_minutes"),
+        ({"stop_guard_minutes": 60}, "stop_guard_stops"),
+        ({"loss_includes_open": True}, "max_daily_loss_perc"),
+        ({"loss_includes_open": "often"}, "loss_includes_open"),
+        ({"protect_on_exchange": None}, "protect_on_exchange"),
         ({"timeframe": "7m"}, "timeframe"),
         ({"strategy": "magic"}, "strategy"),
         ({"params": {"ema_fast": "x"}}, "params"),
@@ -161,6 +184,53 @@ def test_bad_settings_are_refused_by_name(
     assert field in named
     assert named <= {field, "api_key"}
     assert BotConfig.objects.values().get() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"symbol": "BTC/USDT"}, "symbol"),
+        ({"symbol": "BTC/USD:BTC"}, "symbol"),
+        ({"mode": "paper"}, "position_type"),
+        ({"mode": "testnet"}, "mode"),
+        ({"leverage": 0}, "leverage"),
+        ({"leverage": 11}, "leverage"),
+        ({"leverage": 126}, "leverage"),
+        ({"direction": "up"}, "direction"),
+    ],
+)
+def test_bad_futures_are_refused_by_name(
+    changes: dict[str, Any], field: str, as_alice: Caller, settings: Any
+) -> None:
+    settings.MAX_LEVERAGE = 10
+    assert fields_of(as_alice.post("/bot-configs", FUTURES | changes)) == {field}
+    assert not BotConfig.objects.exists()
+
+
+def test_entry_protections_and_futures_come_back_as_they_were_sent(as_alice: Caller) -> None:
+    sent = FUTURES | {
+        "direction": "both",
+        "leverage": 5,
+        "entry_type": "post_only",
+        "entry_offset_perc": "0.25",
+        "entry_timeout_seconds": 300,
+        "entry_fallback": "market",
+        "max_spread_perc": "0.1",
+        "loss_includes_open": True,
+        "max_daily_loss_perc": "3",
+        "max_drawdown_perc": "15",
+        "cooldown_minutes": 30,
+        "stop_guard_stops": 3,
+        "stop_guard_minutes": 240,
+        "protect_on_exchange": False,
+    }
+    answer = as_alice.post("/bot-configs", sent)
+    assert answer.status == 201, answer.body
+    got = as_alice.get(f"/bot-configs/{answer.body['id']}").body
+    names = [name for name in sent if name != "position_size_fixed"]
+    assert {name: got[name] for name in names} == {name: sent[name] for name in names}
+    got = as_alice.patch(f"/bot-configs/{got['id']}", {"cooldown_minutes": None}).body
+    assert (got["cooldown_minutes"], got["leverage"]) == (None, 5)
 
 
 def test_what_is_missing_is_named(as_alice: Caller) -> None:
@@ -211,8 +281,10 @@ def test_a_market_is_written_in_one_way(as_alice: Caller) -> None:
     sent = PAPER | {"symbol": " wave/usdt ", "exchange": "Simulated"}
     got = as_alice.post("/bot-configs", sent).body
     assert (got["symbol"], got["exchange"]) == ("WAVE/USDT", "simulated")
-    got = as_alice.patch(f"/bot-configs/{got['id']}", {"symbol": "eth/usdt:usdt"}).body
-    assert got["symbol"] == "ETH/USDT:USDT"
+    got = as_alice.patch(f"/bot-configs/{got['id']}", {"symbol": "eth/usdt"}).body
+    assert got["symbol"] == "ETH/USDT"
+    perpetual = FUTURES | {"symbol": " btc/usdt:usdt"}
+    assert as_alice.post("/bot-configs", perpetual).body["symbol"] == "BTC/USDT:USDT"
 
 
 def test_what_froze_with_the_first_order_is_refused_by_name(as_alice: Caller, alice: User) -> None:

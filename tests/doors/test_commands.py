@@ -27,9 +27,10 @@ from bots.models import (
     User,
 )
 from tests.doors.client import Caller
-from tests.doors.content import traded_bot
+from tests.doors.content import resting_entry, traded_bot
 
 NAMES = [
+    "cancel_orders",
     "check_invariants",
     "create_api_token",
     "daily_reset",
@@ -90,6 +91,27 @@ def test_a_stop_can_close_the_position(alice: User) -> None:
 def test_a_stop_that_leaves_a_position_says_that_nobody_watches_it(alice: User) -> None:
     bot = traded_bot(alice)
     assert "nobody watches its open position now" in run("stop_bot", bot.pk)[1]
+
+
+def test_a_position_that_a_stop_left_can_be_closed_later(alice: User) -> None:
+    bot = traded_bot(alice)
+    run("stop_bot", bot.pk)
+    assert BotState.objects.get(pk=bot.pk).is_unwatched
+    assert run("stop_bot", bot.pk, "--close")[0] == 0
+    run("run_bot", bot.pk)
+    state = BotState.objects.get(pk=bot.pk)
+    assert (state.in_position, state.status, state.duty) == (False, "stopped", Duty.NONE)
+
+
+def test_an_entry_order_that_rests_is_cancelled_by_the_next_tick(bot: BotConfig) -> None:
+    run("start_bot", bot.pk)
+    code, lines = run("cancel_orders", bot.pk)
+    assert (code, "(no_order)" in lines[-1]) == (1, True)
+    resting_entry(bot)
+    assert run("cancel_orders", bot.pk)[0] == 0
+    waiting = Command.objects.get(bot=bot)
+    assert (waiting.kind, waiting.status, waiting.via) == ("cancel", "pending", "command")
+    assert run("cancel_orders", 999)[0] == 2
 
 
 def test_what_cannot_be_done_has_its_exit_codes(bot: BotConfig, alice: User) -> None:
