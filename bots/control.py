@@ -76,7 +76,9 @@ def _check_market_is_free(bot: BotConfig) -> None:
 
     The account's row is locked, so of two starts at once the second sees the first.
     """
-    Account.objects.select_for_update().filter(pk=bot.account_id).first()
+    if bot.account is None:
+        return
+    Account.objects.select_for_update().get(pk=bot.account.pk)
     others = BotState.objects.filter(bot__account=bot.account_id, bot__symbol=bot.symbol)
     others = others.exclude(pk=bot.pk).exclude(duty=Duty.NONE, in_position=False)
     if other := others.select_related("bot").first():

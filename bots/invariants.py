@@ -122,20 +122,25 @@ def _days_are_closed(now: datetime) -> Iterator[Violation]:
 
 
 def _unsettled_is_known(_: datetime) -> Iterator[Violation]:
-    """I4, I9: the state row knows of its open orders, and each has at most one."""
-    unsettled = dict(
-        Order.objects.filter(is_settled=False)
-        .values("bot")
-        .annotate(n=Count("pk"))
-        .values_list("bot", "n")
-    )
+    """I4, I9: the state row knows of its open orders; at most one entry or exit is among them."""
+    left: dict[int, list[Order]] = {}
+    for order in Order.objects.filter(is_settled=False):
+        left.setdefault(order.bot_id, []).append(order)
     for state in BotState.objects.all():
-        if state.has_unsettled_orders != (state.pk in unsettled):
-            text = f"says {state.has_unsettled_orders}, orders: {unsettled.get(state.pk, 0)}"
+        mine = left.get(state.pk, [])
+        protection = [order for order in mine if order.purpose == Order.Purpose.PROTECT]
+        others = len(mine) - len(protection)
+        waiting = any(order.status != OrderStatus.OPEN for order in protection)
+        told = (state.has_unsettled_orders, state.has_protection)
+        if told != (bool(others or waiting), bool(protection)):
+            text = f"says {told}, orders: {others}, protective: {len(protection)}"
             yield Violation(code="I9", bot_id=state.pk, text=text)
-        if unsettled.get(state.pk, 0) > 1:
-            text = f"{unsettled[state.pk]} orders are unsettled at the same time"
+        if others > 1 or len(protection) > 2:
+            text = f"{others} orders and {len(protection)} protective ones are open at once"
             yield Violation(code="I9", bot_id=state.pk, text=text)
+        if protection and not state.in_position and state.duty == Duty.NONE:
+            text = "a protective order is left without a position and without duty"
+            yield Violation(code="I8", bot_id=state.pk, text=text)
 
 
 def _nothing_was_sent_unwritten(_: datetime) -> Iterator[Violation]:

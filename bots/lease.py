@@ -5,7 +5,7 @@ that was frozen past its lease can change nothing any more.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -90,8 +90,14 @@ class Outcome:
     price: Any = None
 
 
-def claim(bot_id: int, world: World, *, only_if_due: bool = False) -> Held | None:
-    """Take the bot for one tick, or return None: no duty, or another tick has it.
+def claim(
+    bot_id: int,
+    world: World,
+    *,
+    only_if_due: bool = False,
+    duties: Collection[str] = (Duty.TRADE, Duty.EXIT),
+) -> Held | None:
+    """Take the bot for one tick, or return None: no such duty, or another tick has it.
 
     `only_if_due`: also leave a bot alone that was just ticked and has nothing new to do, so that
     copies of one message make one tick.
@@ -99,7 +105,7 @@ def claim(bot_id: int, world: World, *, only_if_due: bool = False) -> Held | Non
     for _ in range(5):
         rows = BotConfig.objects.select_related("state", "owner", "account").order_by()
         # Not first(): there is one at most, and to order it costs as much as to read it.
-        bot = next(iter(rows.filter(pk=bot_id, state__duty__in=[Duty.TRADE, Duty.EXIT])), None)
+        bot = next(iter(rows.filter(pk=bot_id, state__duty__in=duties)), None)
         if bot is None:
             return None
         state = bot.state
@@ -199,7 +205,10 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
             changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
         elif row.duty == Duty.EXIT:
             changes |= {"last_error_message": ""}
-    if row.duty == Duty.EXIT and not owes(row):
+    if row.duty == Duty.NONE and owes(row) and row.has_unsettled_orders:
+        # A comparison found an order that nobody knew of: it is settled before all else.
+        move, changes["duty"] = Move.SETTLE, Duty.EXIT
+    elif row.duty == Duty.EXIT and not owes(row):
         move, changes["duty"] = Move.SETTLE, Duty.NONE
     new = row.change(move, guard=guard, **changes)
     if move is not None and _is_news(row, new):

@@ -167,7 +167,7 @@ def _plain_values(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_report(data: Mapping[str, Any]) -> OrderReport:
-    decimals = {name: Decimal(data[name]) for name in ("amount", "filled")}
+    amount, filled = Decimal(data["amount"]), Decimal(data["filled"])
     average = None if data["average"] is None else Decimal(data["average"])
     fills = tuple(_read_fill(fill) for fill in data["fills"])
     return OrderReport(
@@ -179,7 +179,8 @@ def _read_report(data: Mapping[str, Any]) -> OrderReport:
         average=average,
         at=data["at"],
         fills=fills,
-        **decimals,
+        amount=amount,
+        filled=filled,
     )
 
 

@@ -40,7 +40,7 @@ def keep(held: Held, levels: Levels, rules: Rules, exchange: Exchange) -> None:
     wanted = protective.wanted(rules, position, levels, position.amount, futures=is_futures)
     there = orders.protection(held)
     if not protective.differs([_as_protective(order) for order in there], wanted.orders, rules):
-        _tell(held, Protection.RESTING if there else Protection.WATCHED, "")
+        _tell(held, Protection.RESTING if there else Protection.WATCHED, _why_not(wanted))
         return
     if _was_just_refused(held, wanted.orders):
         return

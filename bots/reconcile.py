@@ -1,17 +1,41 @@
-"""The exchange's truth against the ledger: unanswered orders are settled, balances compared."""
+"""The exchange's truth against the ledger: orders, fills, positions, balances, funding.
 
-from collections.abc import Iterator
+Each tick settles the orders it knows of. Beyond that a bot is compared before its first tick in a
+worker, every RECONCILE_SECONDS, and when somebody asks. What is ours there and missing here is
+taken in; the owner's own orders are shown and never touched; a deficit stops the bot and shows
+both sides.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from bots import lease, outcome, settle
+from django.conf import settings
+
+from bots import adopt, booking, lease, outcome, settle
 from bots.connect import exchange_of
 from bots.lease import Held, LeaseLost, Outcome
-from bots.lifecycle import Duty
-from bots.models import BotConfig, BotState, Decision
+from bots.lifecycle import Duty, Mode, Reason
+from bots.models import BotState, Comparison, Decision, Funding
+from bots.models.fields import plain
 from bots.world import World
-from trading.exchange import Exchange, ExchangeError
-from trading.market import Rules
+from trading.exchange import Can, Exchange, ExchangeError
+from trading.market import OrderReport, Rules
+
+#: A worker trusts nothing that was compared before it started.
+STARTED = datetime.fromtimestamp(time.time(), UTC)
+#: A bot without duty is compared all the same: its position may be sold by a stop at the exchange.
+ANY_DUTY = (Duty.TRADE, Duty.EXIT, Duty.NONE)
+
+
+class Mismatch(Exception):
+    """Ledger and exchange do not agree: the bot stops until somebody has decided. `reason` why."""
+
+    def __init__(self, text: str, reason: Reason = Reason.RECONCILE) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,29 +47,156 @@ class Finding:
     text: str
 
 
+def is_due(held: Held) -> bool:
+    """Whether a tick has to compare the bot with its exchange before it trades."""
+    if held.bot.mode == Mode.PAPER:
+        return False  # its book is rows that commit together with the ledger's
+    at = held.state.reconciled_at
+    if at is None or at < STARTED:
+        return True
+    return held.started - at >= timedelta(seconds=settings.RECONCILE_SECONDS)
+
+
+def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:
+    """Compare one bot that this tick holds; Mismatch when it may not go on.
+
+    None while an order's outcome is unknown: then nothing can be compared. Raises ExchangeError.
+    """
+    mine, others = adopt.missing(held, exchange)
+    if mine:
+        adopt.adopt(held, mine)
+        settle.settle(held, exchange, rules)
+        if not all(adopt.is_forced(report) for report in mine):
+            names = ", ".join(report.client_order_id for report in mine)
+            raise Mismatch(f"orders of this bot that the ledger missed: {names}", Reason.RESTORED)
+    if held.state.has_unsettled_orders:
+        return None
+    if Can.FUTURES in exchange.can:
+        _book_funding(held, exchange)
+    ours, there = _both_sides(held, exchange, rules)
+    if ours is None:
+        return None
+    ok = _agree(held, ours, there, rules, futures=Can.FUTURES in exchange.can)
+    row = _store(held, rules.base, ours, there, others, ok=ok)
+    if not ok:
+        raise Mismatch(row.text)
+    return row
+
+
+def _book_funding(held: Held, exchange: Exchange) -> None:
+    """Book what the position paid and received since it was opened, each payment once."""
+    opened = held.state.position_opened_at
+    if opened is None:
+        return
+    newest = Funding.objects.filter(bot=held.bot, at__gte=opened).order_by("-at").first()
+    since = newest.at if newest else opened
+    for payment in exchange.funding(held.bot.symbol, round(since.timestamp() * 1000)):
+        booking.fund(held, payment)
+
+
+def _both_sides(held: Held, exchange: Exchange, rules: Rules) -> tuple[Decimal | None, Decimal]:
+    """Return what the ledger says and what the exchange holds, in base units (short: negative).
+
+    On spot the bots of a coin share the account, so their sum counts; None while one of them has
+    an order under way.
+    """
+    if Can.FUTURES in exchange.can:
+        there = exchange.position(held.bot.symbol).amount
+        return held.state.position.signed_amount, there
+    before = _spot_units(held, rules)
+    holding = exchange.balance().get(rules.base)
+    # A bot that traded between the two readings would look like a difference.
+    ours = before if before == _spot_units(held, rules) else None
+    return ours, holding.total if holding else Decimal(0)
+
+
+def _spot_units(held: Held, rules: Rules) -> Decimal | None:
+    states = BotState.objects.filter(
+        bot__account=held.account, bot__symbol__startswith=f"{rules.base}/"
+    ).exclude(bot__symbol__contains=":")
+    rows = list(
+        states.values_list("current_position_size", "has_unsettled_orders", "has_protection", "pk")
+    )
+    busy = any(unsettled for _, unsettled, _, pk in rows if pk != held.bot.pk)
+    return None if busy else sum((units for units, *_ in rows), Decimal(0))
+
+
+def _agree(held: Held, ours: Decimal, there: Decimal, rules: Rules, *, futures: bool) -> bool:
+    """Whether the two sides agree: on spot more coins than the bots' are the owner's own.
+
+    What is too little to be sold is the rest of a fee; it does not stop a bot.
+    """
+    if futures:
+        return ours == there
+    price = held.state.last_price or held.state.entry_price
+    return ours - there < (rules.dust_below(price) if price else rules.amount_step)
+
+
+def _store(
+    held: Held,
+    coin: str,
+    ours: Decimal,
+    there: Decimal,
+    others: Sequence[OrderReport],
+    *,
+    ok: bool,
+) -> Comparison:
+    external = [_told(report) for report in others]
+    text = f"the bots hold {plain(ours)} {coin}, the exchange {plain(there)} {coin}"
+    row, _ = Comparison.objects.update_or_create(
+        account=held.account,
+        symbol=held.bot.symbol,
+        defaults={
+            "as_of": held.started,
+            "ok": ok,
+            "ours": ours,
+            "there": there,
+            "external": external,
+            "text": text,
+        },
+    )
+    if ok:
+        BotState.objects.filter(**held.mine).update(reconciled_at=held.started)
+        held.refresh()
+    return row
+
+
+def _told(report: OrderReport) -> dict[str, str]:
+    return {
+        "id": report.exchange_order_id,
+        "side": report.side.value,
+        "type": report.type.value if report.type else "",
+        "amount": f"{report.amount:f}",
+        "price": f"{report.price or report.trigger or 0:f}",
+    }
+
+
 def reconcile(bot_id: int | None = None, world: World | None = None) -> list[Finding]:
-    """Reconcile one bot, or every bot with a position or an order whose end is not known."""
+    """Reconcile one bot, or every bot with duty, a position or an order that is not final."""
     if bot_id is not None:
         ids = [bot_id]
     else:
-        open_ones = BotState.objects.filter(in_position=True) | BotState.objects.filter(
-            has_unsettled_orders=True
-        )
-        ids = list(open_ones.order_by("pk").values_list("pk", flat=True))
+        concerned = BotState.objects.exclude(duty=Duty.NONE)
+        for flag in ("in_position", "has_unsettled_orders", "has_protection"):
+            concerned |= BotState.objects.filter(**{flag: True})
+        ids = list(concerned.order_by("pk").values_list("pk", flat=True).distinct())
     return [finding for pk in ids for finding in _one(pk, world or World())]
 
 
 def _one(bot_id: int, world: World) -> Iterator[Finding]:
-    held = lease.claim(bot_id, world)
+    held = lease.claim(bot_id, world, duties=ANY_DUTY)
     if held is None:
-        yield from _without_duty(bot_id, world)
+        yield Finding(bot_id=bot_id, ok=False, text="a tick is under way, or it never started")
         return
+    found = Outcome(move=None, reason=None, action=Decision.Action.HOLD, gate="reconciled")
     try:
-        finding = _compare(held)
-        found = Outcome(move=None, reason=None, action=Decision.Action.HOLD, gate="reconciled")
+        finding = _look(held)
     except LeaseLost:
         yield Finding(bot_id=bot_id, ok=False, text="a tick took over: try again")
         return
+    except Mismatch as error:
+        finding = Finding(bot_id=bot_id, ok=False, text=str(error))
+        found = outcome.of_reason(held, error.reason, str(error))
     except ExchangeError as error:
         finding = Finding(bot_id=bot_id, ok=False, text=str(error))
         found = outcome.failed(held, error, gate="reconcile")
@@ -53,36 +204,12 @@ def _one(bot_id: int, world: World) -> Iterator[Finding]:
     yield finding
 
 
-def _compare(held: Held) -> Finding:
+def _look(held: Held) -> Finding:
     exchange = exchange_of(held.bot, held.world)
     rules = held.world.data.rules(exchange, held.bot.symbol)
     settle.settle(held, exchange, rules)
-    if held.state.has_unsettled_orders:
-        return Finding(bot_id=held.bot.pk, ok=False, text="an order's outcome is still unknown")
-    return _balance(held.bot, exchange, rules)
-
-
-def _without_duty(bot_id: int, world: World) -> Iterator[Finding]:
-    """A bot that no tick owns (stopped, position left) is compared without its lease."""
-    bot = BotConfig.objects.select_related("account").filter(pk=bot_id).first()
-    state = BotState.objects.filter(pk=bot_id).first()
-    if bot is None or state is None or state.duty != Duty.NONE:
-        yield Finding(bot_id=bot_id, ok=state is not None, text="nothing to compare now")
-        return
-    try:
-        exchange = exchange_of(bot, world)
-        yield _balance(bot, exchange, world.data.rules(exchange, bot.symbol))
-    except ExchangeError as error:
-        yield Finding(bot_id=bot_id, ok=False, text=str(error))
-
-
-def _balance(bot: BotConfig, exchange: Exchange, rules: Rules) -> Finding:
-    """Compare the account's base coin with the sum of its bots; only a deficit is a mismatch."""
-    same_coin = BotState.objects.filter(
-        bot__account=bot.account, bot__symbol__startswith=f"{rules.base}/"
-    )
-    ours = sum((state.current_position_size for state in same_coin), Decimal(0))
-    holding = exchange.balance().get(rules.base)
-    there = holding.total if holding else Decimal(0)
-    text = f"bots hold {ours} {rules.base}, the account {there}"
-    return Finding(bot_id=bot.pk, ok=there >= ours, text=text)
+    row = compare(held, exchange, rules)
+    if row is None:
+        text = "an order's outcome is still unknown"
+        return Finding(bot_id=held.bot.pk, ok=False, text=text)
+    return Finding(bot_id=held.bot.pk, ok=row.ok, text=row.text)

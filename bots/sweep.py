@@ -30,6 +30,7 @@ def sweep() -> dict[str, int]:
     checks = _queue_key_checks()
     balances = _queue_balances()
     markets = _queue_markets()
+    comparisons = _queue_comparisons()
     reset.go_on(rolled, settings.RESET_SPREAD_SECONDS)
     Heartbeat.beat("sweep", f"{len(rolled)} rolled over, {len(late)} late")
     return {
@@ -39,6 +40,7 @@ def sweep() -> dict[str, int]:
         "key_checks": checks,
         "balances": balances,
         "markets": markets,
+        "comparisons": comparisons,
     }
 
 
@@ -81,6 +83,17 @@ def late_bots() -> list[int]:
         for state in rows.select_related("bot")
         if state.has_unsettled_orders or state.is_late(now)
     ]
+
+
+def _queue_comparisons() -> int:
+    """Queue a comparison of positions that no tick watches; the others' ticks compare."""
+    old = timezone.now() - timedelta(seconds=settings.RECONCILE_SECONDS)
+    left = BotState.objects.filter(duty=Duty.NONE).exclude(bot__mode=Mode.PAPER)
+    left = left.filter(Q(in_position=True) | Q(has_protection=True))
+    left = left.filter(Q(reconciled_at=None) | Q(reconciled_at__lt=old))
+    for pk in left.values_list("pk", flat=True):
+        schedule.send("bots.tasks.reconcile", pk)
+    return len(left)
 
 
 def _queue_markets() -> int:

@@ -10,6 +10,7 @@ from celery import shared_task
 from celery.signals import worker_init, worker_ready
 
 from bots import accounts, reset, schedule, tick
+from bots import reconcile as reconciling
 from bots import sweep as sweeping
 from bots.models import Heartbeat
 from trading.exchange import ExchangeError
@@ -39,6 +40,13 @@ def run_bot(bot_id: int) -> None:
 @shared_task
 def daily_reset() -> None:
     reset.daily_reset()
+
+
+@shared_task
+def reconcile(bot_id: int) -> None:
+    for finding in reconciling.reconcile(bot_id):
+        if not finding.ok:
+            log.warning("bot %s: %s", finding.bot_id, finding.text)
 
 
 @shared_task

@@ -12,11 +12,23 @@ from dataclasses import replace
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
-from bots import failpoints, lease, ledger, orders, outcome, protect, reset, settle, sight
+from bots import (
+    failpoints,
+    lease,
+    ledger,
+    orders,
+    outcome,
+    protect,
+    reconcile,
+    reset,
+    settle,
+    sight,
+)
 from bots.connect import exchange_of
 from bots.lease import Held, LeaseLost, Outcome
 from bots.lifecycle import Duty, Mode, PositionType, Reason
 from bots.models import ApiKey, BotConfig, Command, Decision, Order, Outpaced
+from bots.reconcile import Mismatch
 from bots.sight import Sight
 from bots.world import World
 from trading import execution, strategies
@@ -27,10 +39,6 @@ from trading.risk import Gate, Levels
 from trading.strategies import ParamErrors
 
 log = logging.getLogger(__name__)
-
-
-class Mismatch(Exception):
-    """The exchange holds something that the ledger knows nothing of."""
 
 
 def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -> Outcome | None:
@@ -49,7 +57,7 @@ def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -
     except Outpaced:
         found = _outpaced()
     except Mismatch as error:
-        found = outcome.of_reason(held, Reason.RECONCILE, str(error))
+        found = outcome.of_reason(held, error.reason, str(error))
     except SoftTimeLimitExceeded:
         found = outcome.of_reason(held, Reason.NETWORK, "the tick ran out of time")
     except Exception as error:
@@ -78,6 +86,10 @@ def _work(held: Held) -> Outcome:
         return outcome.closed_meanwhile(held)
     if held.state.duty == Duty.EXIT and not lease.owes(held.state):
         return _nothing_owed()
+    if reconcile.is_due(held) and not held.state.has_unsettled_orders:
+        _compare(held, exchange, rules)
+        if was_in_position and not held.state.in_position:
+            return outcome.closed_meanwhile(held)  # the exchange closed it: a liquidation
     return _trade(held, exchange, rules, ended)
 
 
@@ -107,6 +119,15 @@ def _has_wrong_rights(bot: BotConfig) -> bool:
     """Whether the last check refused the key. It may still sell: exits go on."""
     keys = ApiKey.objects.filter(account=bot.account, check_fault=Fault.KEY_RIGHTS)
     return keys.exists()
+
+
+def _compare(held: Held, exchange: Exchange, rules: Rules) -> None:
+    """Compare with the exchange; a bot that only winds down goes on reducing what is there."""
+    try:
+        reconcile.compare(held, exchange, rules)
+    except Mismatch:
+        if held.state.duty == Duty.TRADE:
+            raise
 
 
 def _trade(held: Held, exchange: Exchange, rules: Rules, ended: Sequence[Order]) -> Outcome:

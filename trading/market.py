@@ -217,7 +217,11 @@ class FillReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
-    """What the exchange says of one order now. `fills` may lag behind `filled` (base amount)."""
+    """What the exchange says of one order now. `fills` may lag behind `filled` (base amount).
+
+    `type`, `price` and `trigger` (quote currency) are told of orders found in lists, where the
+    exchange names them.
+    """
 
     client_order_id: str
     exchange_order_id: str
@@ -229,6 +233,9 @@ class OrderReport:
     average: Decimal | None
     at: int
     fills: tuple[FillReport, ...] = ()
+    type: OrderType | None = None
+    price: Decimal | None = None
+    trigger: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

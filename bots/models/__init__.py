@@ -1,6 +1,6 @@
 """What a user owns, one noun a file."""
 
-from bots.models.account import Account, ApiKey, Balance, User
+from bots.models.account import Account, ApiKey, Balance, Comparison, User
 from bots.models.bot import BotConfig
 from bots.models.command import Command
 from bots.models.decision import Decision
@@ -18,6 +18,7 @@ __all__ = [
     "BotConfig",
     "BotState",
     "Command",
+    "Comparison",
     "DayStats",
     "Decision",
     "Fill",

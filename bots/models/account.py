@@ -180,3 +180,30 @@ class Balance(models.Model):
 
     def __str__(self) -> str:
         return f"balance of account {self.account_id}"
+
+
+class Comparison(models.Model):
+    """Both sides of one market of an account, as the newest comparison found them."""
+
+    account = models.ForeignKey(
+        Account, models.CASCADE, verbose_name=_("account"), related_name="comparisons"
+    )
+    symbol = models.CharField(_("symbol"), max_length=40)
+    as_of = models.DateTimeField(_("as of"))
+    ok = models.BooleanField(_("agrees"))
+    ours = MoneyField(_("the bots hold"), help_text=_("base units, negative when short"))
+    there = MoneyField(_("the exchange holds"), help_text=_("base units, negative when short"))
+    external: Any = models.JSONField(
+        _("the owner's own orders"), default=list, help_text=_("never touched")
+    )
+    text = models.CharField(_("result"), max_length=300)
+
+    class Meta:
+        verbose_name = _("comparison")
+        verbose_name_plural = _("comparisons")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "symbol"], name="comparison_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol}: {self.text}"

@@ -110,6 +110,9 @@ class BotState(models.Model):
     #: Set while an operator's forced reset is ahead of the calendar.
     day_forced_at = models.DateTimeField(_("day forced at"), null=True)
 
+    reconciled_at = models.DateTimeField(
+        _("compared at"), null=True, help_text=_("ledger and exchange agreed")
+    )
     last_price = MoneyField(_("last price"), null=True)
     last_price_at = models.DateTimeField(_("last price at"), null=True)
     last_run_at = models.DateTimeField(_("last run"), null=True)

@@ -217,6 +217,9 @@ class ScriptedExchange:
             filled=Decimal(0),
             average=None,
             at=self.now(),
+            type=request.type,
+            price=request.price,
+            trigger=request.trigger,
         )
         self.taken[request.client_order_id] = report
         if request.type is not OrderType.MARKET and self.rests:

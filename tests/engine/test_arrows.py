@@ -43,6 +43,7 @@ FLOORS: list[set[str]] = [
     {
         "control",
         "holders",
+        "adopt",
         "limits",
         "orders",
         "protect",
@@ -239,6 +240,8 @@ def test_nothing_writes_a_state_row_but_the_one_writer() -> None:
 
 def test_only_the_engine_changes_state_rows_at_all() -> None:
     engine = {
+        "adopt",
+        "reconcile",
         "protect",
         "booking",
         "change",

@@ -65,7 +65,7 @@ def test_coins_that_are_gone_switch_the_bot_off_until_they_are_back(bench: Maker
     for _ in range(2):
         b.tick()
         assert b.where == ("error", "reconcile", "exit")
-        assert "need 2, have 0.5, currency BTC" in b.state.last_error_message
+        assert "the bots hold 2 BTC, the exchange 0.5 BTC" in b.state.last_error_message
     assert (b.state.wind_down, b.is_active) == ("after_exit", False)
     assert [order.side for order in b.orders] == ["buy"]
     account.holdings["BTC"] = D(2)

@@ -17,6 +17,7 @@ from trading.market import (
     OrderReport,
     OrderRequest,
     OrderStatus,
+    OrderType,
     Quote,
     Side,
     quantize,
@@ -133,7 +134,28 @@ def listed_report(order: Mapping[str, Any], symbol: str) -> OrderReport:
         filled=filled,
         average=_average(order, filled) if order.get("cost") is not None else None,
         at=at,
+        type=_type(order),
+        price=_positive(order.get("price")),
+        trigger=_positive(order.get("triggerPrice")),
     )
+
+
+def _type(order: Mapping[str, Any]) -> OrderType | None:
+    """Return what kind of order ccxt says it is; exchanges spell stops in many ways."""
+    said = str(order.get("type") or "").lower()
+    if "take_profit" in said:
+        return OrderType.TARGET
+    if "stop" in said:
+        return OrderType.STOP
+    return {"market": OrderType.MARKET, "limit": OrderType.LIMIT}.get(said)
+
+
+def _positive(value: object) -> Decimal | None:
+    """Return a price, None where none is told (or 0, which exchanges tell of market orders)."""
+    if value is None:
+        return None
+    found = number(value, "an order's price")
+    return found if found > 0 else None
 
 
 def _status(status: OrderStatus, amount: Decimal, filled: Decimal) -> OrderStatus:

@@ -1,0 +1,396 @@
+"""Ledger against exchange: what is ours is taken in, what is the owner's is left, deficits stop."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bots import control, invariants, reconcile, schedule, sweep
+from bots.models import (
+    Account,
+    BotConfig,
+    BotState,
+    Comparison,
+    Decision,
+    Fill,
+    Order,
+    StateEvent,
+    User,
+)
+from bots.models.ledger import Fill as LedgerFill
+from tests.engine.bench import Bench, D
+from tests.engine.conftest import Maker
+from trading.exchange import Can, Fault, Unreachable
+from trading.market import OrderReport, OrderStatus, OrderType, Side
+
+STOPS: dict[str, Any] = {"stop_loss_perc": D(5), "take_profit_perc": D(10)}
+
+
+def owners_order(b: Bench, *, name: str = "web_1", at: int | None = None) -> OrderReport:
+    return OrderReport(
+        client_order_id=name,
+        exchange_order_id=f"own-{name}",
+        symbol=b.bot.symbol,
+        side=Side.BUY,
+        status=OrderStatus.OPEN,
+        amount=D(3),
+        filled=D(0),
+        average=None,
+        at=b.market.now() if at is None else at,
+        type=OrderType.LIMIT,
+        price=D(90),
+    )
+
+
+def age_comparison(b: Bench) -> None:
+    """Let the newest comparison be of yesterday."""
+    old = b.market.at - timedelta(days=1)
+    BotState.objects.filter(pk=b.bot.pk).update(reconciled_at=old)
+
+
+def test_a_bot_is_compared_before_its_first_tick_and_then_every_five_minutes(
+    bench: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench()
+    monkeypatch.setattr(reconcile, "STARTED", b.market.at - timedelta(days=1))
+    exchange = b.scripted()
+    asked = []
+    history = exchange.history
+    monkeypatch.setattr(exchange, "history", lambda *a: (asked.append(b.market.at), history(*a))[1])
+    for _ in range(7):
+        b.tick(after=60)
+    first = asked[0]
+    assert sorted({(at - first).total_seconds() for at in asked}) == [0, 300]
+    assert b.state.reconciled_at == asked[-1]
+    row = Comparison.objects.get()
+    assert (row.ok, row.ours, row.there) == (True, 0, 0)
+
+
+def test_a_worker_trusts_no_comparison_from_before_its_start(
+    bench: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench()
+    b.scripted()
+    monkeypatch.setattr(reconcile, "STARTED", b.market.at - timedelta(days=1))
+    b.tick()
+    before = b.state.reconciled_at
+    monkeypatch.setattr(reconcile, "STARTED", b.market.at + timedelta(seconds=10))
+    b.tick(after=20)
+    assert b.state.reconciled_at != before
+
+
+def test_a_paper_book_needs_no_comparison(bench: Maker) -> None:
+    b = bench()
+    b.enter()
+    assert b.state.reconciled_at is None
+    assert not Comparison.objects.exists()
+
+
+def test_the_owners_own_orders_are_shown_and_never_touched(bench: Maker) -> None:
+    b = bench()
+    exchange = b.scripted()
+    exchange.foreign.append(owners_order(b))
+    b.enter()
+    age_comparison(b)
+    b.tick()
+    row = Comparison.objects.get()
+    assert row.ok
+    assert row.external == [
+        {"id": "own-web_1", "side": "buy", "type": "limit", "amount": "3", "price": "90"}
+    ]
+    assert exchange.cancelled == []
+    assert Order.objects.count() == 1
+    b.stop("close")
+    b.tick()
+    assert exchange.foreign[0].status is OrderStatus.OPEN
+
+
+def test_more_coins_than_the_bots_bought_are_the_owners(bench: Maker) -> None:
+    b = bench()
+    exchange = b.scripted()
+    b.enter()
+    exchange.holdings["BTC"] += D(7)
+    age_comparison(b)
+    b.tick()
+    assert b.where == ("running", "in_position", "trade")
+    row = Comparison.objects.get()
+    assert (row.ours, row.there, row.ok) == (D(2), D(9), True)
+
+
+def test_a_deficit_stops_every_bot_of_the_coin_and_shows_both_sides(alice: User) -> None:
+    one, other = Bench(alice), Bench(alice)
+    exchange = one.scripted()
+    account = Account.objects.get(bots=one.bot)
+    BotConfig.objects.filter(pk=other.bot.pk).update(mode="testnet", account=account)
+    other.market, other.exchange = one.market, exchange
+    for b in (one, other):
+        b.enter()
+    exchange.holdings["BTC"] = D("3.5")
+    for b in (one, other):
+        age_comparison(b)
+        b.tick()
+        assert b.where == ("error", "reconcile", "exit")
+        assert "the bots hold 4 BTC, the exchange 3.5 BTC" in b.state.last_error_message
+    row = Comparison.objects.get(account=account)
+    assert (row.ours, row.there, row.ok) == (D(4), D("3.5"), False)
+
+
+def test_while_another_bot_of_the_coin_has_an_order_under_way_nobody_is_judged(
+    alice: User,
+) -> None:
+    one, other = Bench(alice), Bench(alice)
+    exchange = one.scripted()
+    account = Account.objects.get(bots=one.bot)
+    BotConfig.objects.filter(pk=other.bot.pk).update(mode="testnet", account=account)
+    one.enter()
+    exchange.holdings["BTC"] = D(1)
+    BotState.objects.filter(pk=other.bot.pk).update(has_unsettled_orders=True)
+    age_comparison(one)
+    one.tick()
+    assert one.where == ("running", "in_position", "trade")
+
+
+def forget(b: Bench) -> None:
+    """Put the database back to before the bot's first order."""
+    Decision.objects.filter(bot=b.bot).update(order=None)
+    LedgerFill.objects.filter(bot=b.bot).delete()
+    Order.objects.filter(bot=b.bot).delete()
+    b.bot.days.all().delete()
+    BotState.objects.filter(pk=b.bot.pk).update(
+        in_position=False,
+        position_side="",
+        current_position_size=0,
+        position_cost=0,
+        entry_amount=0,
+        entry_quote=0,
+        entry_price=None,
+        daily_trades_count=0,
+        daily_pnl=0,
+        profit=0,
+        profit_peak=0,
+        has_protection=False,
+        protection="",
+        reconciled_at=b.market.at - timedelta(hours=1),
+    )
+
+
+def test_after_a_restored_backup_missing_orders_are_adopted_and_the_bot_waits(
+    bench: Maker,
+) -> None:
+    b = bench(**STOPS)
+    exchange = b.scripted()
+    exchange.can = frozenset({Can.STOP, Can.PAIR})
+    b.enter()
+    sent = {order.client_order_id: order.purpose for order in b.orders}
+    before = b.state
+    forget(b)
+    b.tick()
+    assert b.where[:2] == ("error", "restored")
+    assert {order.client_order_id for order in b.orders} == set(sent)
+    after = b.state
+    assert (after.in_position, after.current_position_size, after.position_cost) == (
+        True,
+        before.current_position_size,
+        before.position_cost,
+    )
+    assert len(exchange.requests) == 3, "nothing was sent again"
+    assert b.state.duty == "exit", "the position is watched while somebody decides"
+    assert invariants.check() == []
+    b.start()
+    b.tick()
+    assert b.where == ("running", "in_position", "trade")
+
+
+def test_an_order_of_another_installation_or_bot_is_not_ours(bench: Maker) -> None:
+    b = bench()
+    exchange = b.scripted()
+    b.enter()
+    mine = b.order.client_order_id
+    number = int(mine[5:10], 36)
+    other_bot = mine[:5] + f"{number + 1:05d}" + mine[10:]
+    for name in ("bs" + "###" + mine[5:], other_bot, mine + "x"):
+        exchange.foreign.append(owners_order(b, name=name))
+    age_comparison(b)
+    b.tick()
+    assert Order.objects.count() == 1
+    assert len(Comparison.objects.get().external) == 3
+
+
+def test_a_stop_that_sells_a_position_its_owner_left_is_found_by_the_sweep(
+    bench: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench(**STOPS)
+    exchange = b.scripted()
+    exchange.can = frozenset({Can.STOP, Can.PAIR})
+    b.enter()
+    b.stop("leave")
+    assert b.where == ("stopped", "by_owner", "none")
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(schedule, "send", lambda *given, **_: sent.append(given))
+    sweep.sweep()
+    assert ("bots.tasks.reconcile", b.bot.pk) in sent
+    b.market.price = D(94)
+    (finding,) = reconcile.reconcile(b.bot.pk, b.world)
+    assert finding.ok
+    state = b.state
+    assert (state.in_position, state.has_protection, state.duty) == (False, False, "none")
+    assert b.state.daily_pnl < 0
+    assert invariants.check() == []
+
+
+def test_an_exchange_that_cannot_be_asked_fails_the_comparison_and_nothing_else(
+    bench: Maker,
+) -> None:
+    b = bench()
+    exchange = b.scripted()
+    b.enter()
+    age_comparison(b)
+    exchange.list_error = Unreachable(Fault.NETWORK, "timed out")
+    b.tick()
+    assert b.where == ("waiting", "network", "trade")
+    exchange.list_error = None
+    b.tick()
+    assert b.where == ("running", "in_position", "trade")
+
+
+# -- futures --------------------------------------------------------------------------------------
+@pytest.fixture
+def perpetual(alice: User, settings: Any) -> Bench:
+    settings.LIVE_TRADING_ENABLED = True
+    account = Account.objects.create(owner=alice, exchange="binance", mode="live", label="f")
+    b = Bench(
+        alice,
+        start=False,
+        mode="live",
+        position_type="futures",
+        symbol="BTC/USDT:USDT",
+        account=account,
+        direction="both",
+        leverage=4,
+        **STOPS,
+    )
+    from tests.engine.exchange import ScriptedExchange
+
+    b.exchange = ScriptedExchange(b.market, can=frozenset({Can.STOP, Can.FUTURES}))
+    b.start()
+    return b
+
+
+def test_a_short_is_opened_protected_and_closed(perpetual: Bench) -> None:
+    b = perpetual
+    exchange = b.exchange
+    assert exchange is not None
+    b.market.trend = "down"
+    b.tick()
+    b.market.trend = "flat"
+    state = b.state
+    assert exchange.prepared == [("BTC/USDT:USDT", 4)]
+    assert (state.position_side, state.current_position_size) == ("short", D(2))
+    assert (state.stop_loss_price, state.take_profit_price) == (D(105), D(90))
+    entry, stop, target = b.orders
+    assert (entry.side, entry.reduce_only) == ("sell", False)
+    assert (stop.side, stop.trigger, stop.reduce_only) == ("buy", D(105), True)
+    assert (target.trigger, target.pair) == (D(90), "")
+    b.market.price = D(89)
+    found = b.tick()
+    assert found is not None
+    assert found.gate == "take_profit"
+    assert not b.state.in_position
+    assert b.state.daily_pnl > 0
+    assert {order.status for order in b.orders} == {"filled", "canceled"}, "no stop is left"
+    assert exchange.resting == {}
+    assert invariants.check() == []
+
+
+def test_funding_is_in_the_profit_once(perpetual: Bench) -> None:
+    from trading.market import FundingReport
+
+    b = perpetual
+    exchange = b.exchange
+    assert exchange is not None
+    b.market.trend = "up"
+    b.tick()
+    before = b.state.daily_pnl
+    b.market.pass_time(10)
+    paid = {"symbol": b.bot.symbol, "currency": "USDT"}
+    for number, amount in enumerate(("-0.05", "0.02")):
+        exchange.payments.append(
+            FundingReport(funding_id=f"f{number}", amount=D(amount), at=b.market.now(), **paid)
+        )
+    for _ in range(2):
+        age_comparison(b)
+        b.tick()
+    assert b.state.daily_pnl - before == D("-0.03")
+    assert b.state.profit == b.state.daily_pnl
+    assert invariants.check() == []
+
+
+def test_a_liquidation_is_seen_and_booked(perpetual: Bench) -> None:
+    b = perpetual
+    exchange = b.exchange
+    assert exchange is not None
+    b.market.trend = "up"
+    b.tick()
+    b.market.trend = "flat"
+    b.market.pass_time(10)
+    from trading.market import OrderRequest
+
+    forced = OrderRequest(
+        client_order_id="autoclose-1",
+        symbol=b.bot.symbol,
+        side=Side.SELL,
+        type=OrderType.MARKET,
+        amount=D(2),
+        signed_at=b.market.now(),
+    )
+    b.market.price = D(96)
+    exchange._take(forced)
+    age_comparison(b)
+    found = b.tick()
+    assert found is not None
+    assert (found.action, found.gate) == ("exit", "liquidation")
+    order = Order.objects.get(purpose="liquidation")
+    assert (order.client_order_id, order.filled) == ("autoclose-1", D(2))
+    assert not b.state.in_position
+    b.tick()
+    assert exchange.resting == {}, "the stops go with the position"
+    assert invariants.check() == []
+
+
+def test_a_position_of_somebody_else_keeps_the_bot_from_entering(perpetual: Bench) -> None:
+    from trading.market import PositionReport
+
+    b = perpetual
+    exchange = b.exchange
+    assert exchange is not None
+    exchange.positions[b.bot.symbol] = PositionReport(symbol=b.bot.symbol, amount=D("-1"))
+    b.market.trend = "up"
+    b.tick()
+    assert b.where == ("error", "reconcile", "none")
+    assert not Order.objects.exists()
+
+
+def test_two_bots_cannot_trade_one_futures_market_of_an_account(perpetual: Bench) -> None:
+    from bots.change import Refusal
+
+    b = perpetual
+    second = control.create(
+        b.owner,
+        {
+            "name": "Second",
+            "exchange": "binance",
+            "mode": "live",
+            "position_type": "futures",
+            "symbol": b.bot.symbol,
+            "account": b.bot.account,
+            "position_size_fixed": Decimal(100),
+        },
+    )
+    with pytest.raises(Refusal) as refused:
+        control.start(second, by=b.owner, via="page")
+    assert refused.value.reason == "market_taken"
+    b.stop()
+    control.start(second, by=b.owner, via="page")
+    assert StateEvent.objects.filter(bot=second, move="start").exists()
+    assert Fill.objects.count() == 0
