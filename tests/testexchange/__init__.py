@@ -57,6 +57,7 @@ Control (amounts and prices: Decimal, int or str; times: ms since 1970; symbols 
     .set_mark(symbol, price | None)        .set_funding_rate(symbol, rate)
     .set_spread(fraction)       .set_fee(*, futures=False, maker=, taker=, mode=, bnb_price=)
     .set_limits(**limits)                  # see limits.py; nothing is enforced without
+    .reset_limits()                        # the counters of weights and orders start anew
     .add_account(name, *, api_key, secret, balances=None, futures_balances=None,
                  permissions=None)         # or a further key of the account
     .set_balance(account, asset, free)     .deposit_futures(account, asset, amount)

@@ -108,6 +108,10 @@ class ExchangeControl:
         futures_orders_1m, ban_after, ban_s; those not named are not enforced."""
         self.call("set_limits", **limits)
 
+    def reset_limits(self) -> None:
+        """What was used so far counts no more: clients that save weight would fall silent."""
+        self.call("reset_limits")
+
     def halt(self, symbol: str, *, futures: bool = False) -> None:
         self.call("set_status", symbol=symbol, status="BREAK", futures=futures)
 

@@ -237,6 +237,9 @@ class Control:
         self._app.limits.settings = Settings(**limits)
         self._app.limits.refused = self._app.limits.banned_until_ms = 0
 
+    def reset_limits(self) -> None:
+        self._app.limits.start_anew()
+
     # What really happened
 
     def orders(self, account: str | None = None) -> list[dict[str, Any]]:

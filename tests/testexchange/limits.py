@@ -57,6 +57,12 @@ class Limits:
         self.refused = 0
         self.banned_until_ms = 0
 
+    def start_anew(self) -> None:
+        """Nothing is used of any limit, and nobody is banned."""
+        self.weights = {SPOT: Counter(), FUTURES: Counter()}
+        self.orders.clear()
+        self.refused = self.banned_until_ms = 0
+
     def weigh(self, path: str, weight: int, now_ms: int) -> dict[str, str]:
         """Counts a request; the headers that say so. TooMany when it is too heavy."""
         if now_ms < self.banned_until_ms:

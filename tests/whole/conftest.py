@@ -62,6 +62,7 @@ def standing_still(path: Path, price: str) -> str:
 def exchange(market: TestExchange) -> Iterator[ExchangeControl]:
     """The module's exchange without faults, with a flat, funded account."""
     control = market.control
+    control.reset_limits()
     yield control
     control.refuse(False)
     control.clear_faults()
@@ -156,12 +157,13 @@ def platform(
 @pytest.fixture
 def tick_now(scaled: Any, db: None) -> Callable[[int], "Outcome | None"]:
     """Tick a bot in this process, with eyes that have seen nothing before."""
-    from bots import connect, tick
+    from bots import connect, silences, tick
     from bots.world import World
     from trading.exchanges.ccxt_exchange import preload, shared_feed
     from trading.market_data import MarketData
 
     preload()
+    silences.shared_silences.cache_clear()
 
     def run(bot_id: int) -> "Outcome | None":
         shared_feed.cache_clear()
