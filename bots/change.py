@@ -43,6 +43,7 @@ def record(
         by=by,
         via=via,
         why=why,
+        run_epoch=new.run_epoch,
     )
 
 

@@ -28,6 +28,7 @@ COLUMNS = [
     "reason",
     "duty",
     "counter_day",
+    "run_epoch",
     "last_error_message",
     "bot__check_interval_seconds",
     "bot__deleted_at",
@@ -227,6 +228,7 @@ def _record(turned: Turned, now: datetime) -> None:
             new_reason=turn.reason,
             via="reset",
             why=state.last_error_message,
+            run_epoch=state.run_epoch + int(turn.resumes),
         )
         for state, turn in turned
         if (state.status, state.reason) != (turn.status, turn.reason) or state.last_error_message

@@ -139,6 +139,7 @@ def _event(old: BotState, changes: dict[str, Any], by: User | None, via: str) ->
         by=by,
         via=via,
         why=changes["wind_down"],
+        run_epoch=old.run_epoch + 1,
     )
 
 

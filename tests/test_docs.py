@@ -205,7 +205,8 @@ def test_the_drawing_of_moves_is_the_table() -> None:
 
 
 def test_every_code_of_check_invariants_is_explained() -> None:
-    codes = set(re.findall(r'code="(I\d+)"', _text("bots/invariants.py")))
+    sources = "".join(_text(f"bots/invariants/{name}.py") for name in ("state", "ledger", "safety"))
+    codes = set(re.findall(r'code="(I\d+)"', sources))
     assert codes
     told = dict(re.findall(r"^\| (I\d+) \|.*\| ([^|]+) \|$", _text("docs/concepts.md"), re.M))
     assert list(told) == [f"I{number}" for number in range(1, 16)]

@@ -47,7 +47,7 @@ class Fallback(models.TextChoices):
     """What comes when a resting entry order's time is over and nothing of it was filled."""
 
     NONE = "none", _("give the entry up")
-    MARKET = "market", _("buy at market")
+    MARKET = "market", _("enter at market")
 
 
 class BotQuerySet(models.QuerySet["BotConfig"]):

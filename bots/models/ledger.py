@@ -124,7 +124,9 @@ class Order(models.Model):
         verbose_name_plural = _("orders")
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "exchange_order_id"], name="order_exchange_id_unique"
+                # Binance counts the orders of each spot market by itself.
+                fields=["account", "symbol", "exchange_order_id"],
+                name="order_exchange_id_unique",
             ),
             models.CheckConstraint(
                 name="order_status_known",

@@ -270,6 +270,7 @@ class StateEvent(models.Model):
         _("by which door"), max_length=12, help_text=_("page, api, admin, command, tick, reset")
     )
     why = models.TextField(_("details"), blank=True)
+    run_epoch = models.PositiveBigIntegerField(_("run epoch"), default=0)
 
     class Meta:
         verbose_name = _("state event")

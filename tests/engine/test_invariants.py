@@ -11,6 +11,7 @@ from django.db import connection
 from bots import invariants, schedule
 from bots.models import (
     Account,
+    ApiKey,
     BotConfig,
     BotState,
     DayStats,
@@ -183,6 +184,37 @@ def book_wrong(b: Bench) -> None:
     )
 
 
+def opened_after_stop(b: Bench) -> None:
+    b.stop()
+    epoch = b.state.run_epoch
+    sql("UPDATE bots_order SET run_epoch = %s WHERE bot_id = %s", epoch, b.bot.pk)
+
+
+def stop_forgotten(b: Bench) -> None:
+    BotConfig.objects.filter(pk=b.bot.pk).update(stop_loss_perc=D(5))
+
+
+def protection_left(b: Bench) -> None:
+    b.stop("close")
+    b.tick()
+    row = Order.objects.filter(bot=b.bot).values().get(purpose="exit")
+    row |= {"id": None, "client_order_id": "left", "exchange_order_id": "left"}
+    row |= {"purpose": "protect", "status": "open", "is_settled": False}
+    Order.objects.create(**row)
+    sql("UPDATE bots_botstate SET has_protection = %s WHERE bot_id = %s", True, b.bot.pk)
+
+
+def secret_in_the_clear(b: Bench) -> None:
+    key = ApiKey.put(
+        owner=b.owner, exchange="binance", mode="live", label="x", api_key="abcd", secret_key="s"
+    )
+    sql("UPDATE bots_apikey SET secret_key = %s WHERE id = %s", b"in the clear", key.pk)
+
+
+def order_without_price(b: Bench) -> None:
+    sql("UPDATE bots_order SET expected_price = NULL WHERE bot_id = %s", b.bot.pk)
+
+
 PLANTED: list[tuple[Callable[[Bench], None], str]] = [
     (lease_without_tick, "I1"),
     (fill_lost, "I2"),
@@ -196,6 +228,11 @@ PLANTED: list[tuple[Callable[[Bench], None], str]] = [
     (illegal_row, "I5"),
     (active_without_duty, "I5"),
     (active_without_state, "I5"),
+    (opened_after_stop, "I4"),
+    (stop_forgotten, "I8"),
+    (protection_left, "I8"),
+    (secret_in_the_clear, "I10"),
+    (order_without_price, "I12"),
     (answer_without_order, "I6"),
     (position_wrong, "I7"),
     (cost_wrong, "I7"),

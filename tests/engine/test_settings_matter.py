@@ -10,6 +10,7 @@ from bots import control, schedule, setup, sweep
 from bots.models import BotConfig, PaperBalance, PaperOrder
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
+from trading.exchange import Can
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,57 @@ def start_units(b: Bench) -> object:
     return usdt > D(20_000)
 
 
+def buys_again_after_a_stop(b: Bench) -> object:
+    """Buy at 100, be stopped out at 94; return what decides an entry two minutes later."""
+    control.edit(b.bot, {"stop_loss_perc": D(5)}, by=b.owner, via="page")
+    b.scripted()
+    b.enter()
+    b.market.price = D(94)
+    b.tick()
+    b.market.trend = "up"
+    found = b.tick(after=120)
+    assert found is not None
+    return found.gate
+
+
+def entry_order(b: Bench) -> object:
+    """Type and limit price of the order that a signal at 100 leads to."""
+    b.scripted()
+    b.market.trend = "up"
+    b.tick()
+    return b.order.type, b.order.price
+
+
+def orders_after_a_minute(b: Bench) -> object:
+    """The orders that there are a minute after an order began to wait."""
+    b.scripted()
+    b.market.trend = "up"
+    b.tick()
+    b.tick(after=60)
+    return [order.type for order in b.orders]
+
+
+def buys_at_a_spread(b: Bench) -> object:
+    """What a signal comes to at a spread of two percent."""
+    b.scripted()
+    b.market.trend, b.market.ask = "up", D(102)
+    found = b.tick()
+    assert found is not None
+    return found.gate
+
+
+def stop_at_the_exchange(b: Bench) -> object:
+    """Who watches the stop after an entry, where the exchange takes stops."""
+    control.edit(b.bot, {"stop_loss_perc": D(5)}, by=b.owner, via="page")
+    b.scripted().can = frozenset({Can.STOP, Can.PAIR})
+    b.enter()
+    return b.state.protection
+
+
+GUARD: dict[str, Any] = {"stop_guard_stops": 1, "stop_guard_minutes": 30}
+LIMIT: dict[str, Any] = {"entry_type": "limit"}
+WAITS: dict[str, Any] = {**LIMIT, "entry_offset_perc": D(1)}
+
 RUNNING = ("running", "no_signal")
 PERC = {"position_size_fixed": None, "position_size_perc": D(20)}
 TRAIL = {"trailing_stop_perc": D(2)}
@@ -209,6 +261,78 @@ CASES = [
         seen=(("paused", "daily_target"), RUNNING),
     ),
     Case(
+        name="loss_includes_open",
+        values=(
+            {"max_daily_loss_perc": D(1), "loss_includes_open": True},
+            {"max_daily_loss_perc": D(1), "loss_includes_open": False},
+        ),
+        play=gate_at("94"),
+        seen=("max_daily_loss", "in_position"),
+    ),
+    Case(
+        name="max_drawdown_perc",
+        values=({"max_drawdown_perc": D(1)}, {"max_drawdown_perc": D(5)}),
+        play=after_a_round("90"),
+        seen=(("error", "max_drawdown"), RUNNING),
+    ),
+    Case(
+        name="cooldown_minutes",
+        values=({"cooldown_minutes": 10}, {"cooldown_minutes": 1}),
+        play=buys_again_after_a_stop,
+        seen=("cooldown", "signal"),
+    ),
+    Case(
+        name="stop_guard_stops",
+        values=(GUARD, {**GUARD, "stop_guard_stops": 2}),
+        play=buys_again_after_a_stop,
+        seen=("stop_guard", "signal"),
+    ),
+    Case(
+        name="stop_guard_minutes",
+        values=(GUARD, {**GUARD, "stop_guard_minutes": 1}),
+        play=buys_again_after_a_stop,
+        seen=("stop_guard", "signal"),
+    ),
+    Case(
+        name="entry_type",
+        values=({"entry_type": "market"}, {"entry_type": "limit"}),
+        play=entry_order,
+        seen=(("market", None), ("limit", D(100))),
+    ),
+    Case(
+        name="entry_offset_perc",
+        values=({**LIMIT, "entry_offset_perc": D(1)}, {**LIMIT, "entry_offset_perc": D(3)}),
+        play=entry_order,
+        seen=(("limit", D(99)), ("limit", D(97))),
+    ),
+    Case(
+        name="entry_timeout_seconds",
+        values=({**WAITS, "entry_timeout_seconds": 60}, {**WAITS, "entry_timeout_seconds": 61}),
+        play=orders_after_a_minute,
+        seen=(["limit", "limit"], ["limit"]),
+    ),
+    Case(
+        name="entry_fallback",
+        values=(
+            {**WAITS, "entry_timeout_seconds": 60, "entry_fallback": "market"},
+            {**WAITS, "entry_timeout_seconds": 60, "entry_fallback": "none"},
+        ),
+        play=orders_after_a_minute,
+        seen=(["limit", "market"], ["limit", "limit"]),
+    ),
+    Case(
+        name="max_spread_perc",
+        values=({"max_spread_perc": D(1)}, {"max_spread_perc": D(3)}),
+        play=buys_at_a_spread,
+        seen=("spread", "signal"),
+    ),
+    Case(
+        name="protect_on_exchange",
+        values=({"protect_on_exchange": True}, {"protect_on_exchange": False}),
+        play=stop_at_the_exchange,
+        seen=("resting", "watched"),
+    ),
+    Case(
         name="params",
         values=({"params": {"ema_slow": 21}}, {"params": {"ema_slow": 100}}),
         play=window,
@@ -288,8 +412,9 @@ def test_every_setting_of_the_form_is_tried_here() -> None:
     told_elsewhere = {
         "name",  # a label
         "exchange",  # which client: the tests of connect, and of the whole path
-        "position_type",  # spot alone is offered: the models' tests refuse the other
-        "leverage",  # 1 alone is offered: the models' tests refuse the rest
+        "position_type",  # the tests of futures in test_reconcile.py, and with the test exchange
+        "leverage",  # as above: it is what the exchange is told before an entry
+        "direction",  # as above, and each way in the tests of decide
         "account",  # whose key: the tests of the keys, and of the whole path
     }
     assert tried | told_elsewhere == setup.SETTINGS

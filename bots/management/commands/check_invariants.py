@@ -1,4 +1,4 @@
-"""manage.py check_invariants [--json]"""
+"""manage.py check_invariants [--json] [--exchange]"""
 
 import json
 from argparse import ArgumentParser
@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bots import invariants
+from bots.invariants.exchange import check_exchanges
 
 
 class Command(BaseCommand):
@@ -20,9 +21,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--json", action="store_true", dest="as_json", help="a list of code, bot_id, text"
         )
+        parser.add_argument(
+            "--exchange", action="store_true", help="also ask the exchanges about every order"
+        )
 
-    def handle(self, *, as_json: bool, **_: Any) -> None:
+    def handle(self, *, as_json: bool, exchange: bool, **_: Any) -> None:
         found = invariants.check()
+        if exchange:
+            found += check_exchanges()
         if as_json:
             self.stdout.write(json.dumps([asdict(violation) for violation in found]))
         else:

@@ -1,0 +1,88 @@
+"""Orders, fills, money: what is stored is what a fresh sum over the fills gives."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import reduce
+
+from django.db.models import Count, Exists, OuterRef
+
+from bots import booking
+from bots.invariants.violation import Violation
+from bots.lifecycle import Mode
+from bots.models import (
+    BotConfig,
+    BotState,
+    DayStats,
+    Fill,
+    Order,
+    PaperBalance,
+    PaperOrder,
+)
+from trading.market import EXACT, OrderStatus, quantize
+
+
+def ledger_is_whole(_: datetime) -> Iterator[Violation]:
+    """I2, I6, I13: fills add up to their orders, settled orders are final and complete."""
+    for order in Order.objects.prefetch_related("fills").iterator(chunk_size=500):
+        booked = reduce(EXACT.add, (fill.amount for fill in order.fills.all()), Decimal(0))
+        if booked != order.booked:
+            text = f"{order.client_order_id}: fills sum to {booked}, booked is {order.booked}"
+            yield Violation(code="I2", bot_id=order.bot_id, text=text)
+        final = OrderStatus(order.status).is_final
+        if order.is_settled != (final and order.booked == order.filled):
+            text = f"{order.client_order_id}: {order.status}, {order.booked} of {order.filled}"
+            yield Violation(code="I13", bot_id=order.bot_id, text=text)
+    doubled = (
+        Fill.objects.values("account", "symbol", "trade_id").annotate(n=Count("pk")).filter(n__gt=1)
+    )
+    for row in doubled:
+        yield Violation(code="I2", bot_id=None, text=f"trade {row['trade_id']} counted twice")
+
+
+def caches_are_folds(_: datetime) -> Iterator[Violation]:
+    """I3, I7: position, counters and days are what a fresh fold over the fills gives."""
+    days: dict[int, list[DayStats]] = {}
+    for day in DayStats.objects.all():
+        days.setdefault(day.bot_id, []).append(day)
+    for state in BotState.objects.all():
+        fold = booking.fold(state.pk)
+        position, pnl, trades = fold.position, fold.pnl, fold.trades
+        if position != state.position:
+            yield Violation(code="I7", bot_id=state.pk, text=f"{position} != {state.position}")
+        if fold.profit != state.profit:
+            text = f"profit {state.profit}, fills say {fold.profit}"
+            yield Violation(code="I7", bot_id=state.pk, text=text)
+        today = state.counter_day
+        counted = (state.daily_pnl, state.daily_trades_count)
+        if counted != (pnl.get(today, Decimal(0)), trades.get(today, 0)):
+            text = f"{today}: counters {counted}, fills say {pnl.get(today)}, {trades.get(today)}"
+            yield Violation(code="I3", bot_id=state.pk, text=text)
+        rows = {day.day: day for day in days.get(state.pk, [])}
+        for date in pnl.keys() | rows.keys():
+            row = rows.get(date)
+            told = (row.pnl, row.trades) if row else None
+            if told != (quantize(pnl.get(date, Decimal(0))), trades.get(date, 0)):
+                text = f"{date}: day row {told}, fills say {pnl.get(date)}, {trades.get(date)}"
+                yield Violation(code="I3", bot_id=state.pk, text=text)
+
+
+def nothing_was_sent_unwritten(_: datetime) -> Iterator[Violation]:
+    """I6: a paper exchange knows no order that the ledger does not."""
+    written = Order.objects.filter(client_order_id=OuterRef("client_order_id"))
+    for answer in PaperOrder.objects.exclude(Exists(written)).select_related("account"):
+        bot = answer.account.bots.first()
+        text = f"{answer.client_order_id} was answered but never written down"
+        yield Violation(code="I6", bot_id=bot.pk if bot else None, text=text)
+
+
+def paper_books_balance(_: datetime) -> Iterator[Violation]:
+    """I7: a paper account holds of its base coin exactly what its bot's fills left there."""
+    bots = BotConfig.objects.filter(mode=Mode.PAPER, account__isnull=False, state__isnull=False)
+    for bot in bots.select_related("state", "account"):
+        base = bot.symbol.partition("/")[0]
+        row = PaperBalance.objects.filter(account=bot.account, currency=base).first()
+        units = row.units if row else Decimal(0)
+        if units != bot.state.current_position_size and not bot.state.has_unsettled_orders:
+            text = f"book {units} {base}, position {bot.state.current_position_size}"
+            yield Violation(code="I7", bot_id=bot.pk, text=text)
