@@ -17,6 +17,8 @@ ENDS = {
     "EXPIRED_IN_MATCH": "expired",
     "REJECTED": "rejected",
 }
+#: Where a request that orders carries our names: one order, or stop and target as a pair.
+NAMES = ("newClientOrderId", "aboveClientOrderId", "belowClientOrderId")
 NEVER_TAKEN = ("abandoned", "rejected")
 
 
@@ -38,9 +40,8 @@ def recomputed() -> list[str]:
     """Return where a fresh fold over the fills is not what the state row holds."""
     found = []
     for state in BotState.objects.all():
-        position, pnl, trades = booking.fold(state.pk)
-        day = state.counter_day
-        fresh = (position, pnl.get(day, Decimal(0)), trades.get(day, 0))
+        fold, day = booking.fold(state.pk), state.counter_day
+        fresh = (fold.position, fold.pnl.get(day, Decimal(0)), fold.trades.get(day, 0))
         if fresh != (state.position, state.daily_pnl, state.daily_trades_count):
             found.append(f"recompute changes bot {state.pk}: {fresh}")
     return found
@@ -93,9 +94,11 @@ def _fills(trades: list[dict[str, Any]]) -> list[str]:
 def _posts(requests: list[dict[str, Any]]) -> list[str]:
     """No order leaves twice, and none without its row."""
     posts = Counter(
-        row["params"].get("newClientOrderId", "")
+        row["params"][name]
         for row in requests
-        if row["method"] == "POST" and str(row["path"]).endswith("v3/order")
+        if row["method"] == "POST"
+        for name in NAMES
+        if name in row["params"]
     )
     known = set(Order.objects.values_list("client_order_id", flat=True))
     found = [f"{name} was posted {n} times" for name, n in posts.items() if n > 1]
