@@ -32,6 +32,7 @@ from trading.market import OrderStatus
 __all__ = [
     "Refusal",
     "command",
+    "compare",
     "create",
     "delete",
     "drop_key",
@@ -206,6 +207,11 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
             raise Outpaced(f"bot {bot.pk} was started")
 
     outpacing(attempt)
+
+
+def compare(bot: BotConfig) -> None:
+    """Have a worker compare the bot with its exchange now."""
+    schedule.send("bots.tasks.reconcile", bot.pk)
 
 
 def put_key(owner: User, **fields: str) -> ApiKey:

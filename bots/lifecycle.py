@@ -54,8 +54,8 @@ class Reason(TextChoices):
     START = "start", _("start asked for")
     NO_SIGNAL = "no_signal", _("no signal")
     IN_POSITION = "in_position", _("in position")
-    ENTERED = "entered", _("just bought")
-    EXITED = "exited", _("just sold")
+    ENTERED = "entered", _("just entered")
+    EXITED = "exited", _("just exited")
     ENTRY_RESTING = "entry_resting", _("entry order placed")
     HELD_BACK = "held_back", _("entry held back")
 
@@ -183,6 +183,7 @@ class Move(TextChoices):
     SETTLE = "settle", _("wound down")
     EDIT = "edit", _("edited")
     PROTECT = "protect", _("protection changed")
+    ADJUST = "adjust", _("difference booked")
 
 
 #: Statuses from which a tick may report; STOPPED only under duty trade (after the daily reset).
@@ -206,6 +207,7 @@ MOVES: dict[Move, tuple[frozenset[Status], Status | None]] = {
     Move.SETTLE: (EVERY, None),
     Move.EDIT: (EVERY, None),
     Move.PROTECT: (EVERY, None),
+    Move.ADJUST: (EVERY, None),
 }
 
 

@@ -44,7 +44,7 @@ def _orders(bot: BotConfig, there: dict[str, OrderReport]) -> Iterator[Violation
     for name in there.keys() - known:
         if name.startswith(mark):
             yield Violation(code="I2", bot_id=bot.pk, text=f"{name} is not in the ledger")
-    for order in Order.objects.filter(bot=bot):
+    for order in Order.objects.filter(bot=bot).exclude(purpose=Order.Purpose.ADJUSTMENT):
         report, name = there.get(order.client_order_id), order.client_order_id
         taken = order.status not in (OrderStatus.REJECTED, OrderStatus.ABANDONED)
         if report is None and taken and order.is_settled:

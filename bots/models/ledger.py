@@ -62,6 +62,7 @@ class Order(models.Model):
         EXIT = "exit", _("exit")
         PROTECT = "protect", _("protection")
         LIQUIDATION = "liquidation", _("liquidation")
+        ADJUSTMENT = "adjustment", _("booked by hand")
 
     bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="orders")
     account = models.ForeignKey(

@@ -43,6 +43,7 @@ FLOORS: list[set[str]] = [
     {
         "control",
         "holders",
+        "accept",
         "adopt",
         "limits",
         "orders",

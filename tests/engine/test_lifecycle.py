@@ -46,6 +46,7 @@ EXPECTED: dict[Move, tuple[set[Status], Status | None]] = {
     Move.SETTLE: ({P, R, W, S, E, X}, None),
     Move.EDIT: ({P, R, W, S, E, X}, None),
     Move.PROTECT: ({P, R, W, S, E, X}, None),
+    Move.ADJUST: ({P, R, W, S, E, X}, None),
 }
 
 

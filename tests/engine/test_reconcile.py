@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from bots import control, invariants, reconcile, schedule, sweep
+from bots import accept, control, invariants, lease, reconcile, schedule, sweep
+from bots.change import Refusal
 from bots.models import (
     Account,
     BotConfig,
@@ -372,8 +374,6 @@ def test_a_position_of_somebody_else_keeps_the_bot_from_entering(perpetual: Benc
 
 
 def test_two_bots_cannot_trade_one_futures_market_of_an_account(perpetual: Bench) -> None:
-    from bots.change import Refusal
-
     b = perpetual
     second = control.create(
         b.owner,
@@ -394,3 +394,71 @@ def test_two_bots_cannot_trade_one_futures_market_of_an_account(perpetual: Bench
     control.start(second, by=b.owner, via="page")
     assert StateEvent.objects.filter(bot=second, move="start").exists()
     assert Fill.objects.count() == 0
+
+
+# -- ways out -------------------------------------------------------------------------------------
+def short_of_coins(bench: Maker, left: str = "0.5") -> Bench:
+    """A bot that holds 2 in its ledger, less at the exchange, and is off for it."""
+    b = bench()
+    exchange = b.scripted()
+    b.enter()
+    exchange.holdings["BTC"] = D(left)
+    age_comparison(b)
+    b.tick()
+    assert b.where == ("error", "reconcile", "exit")
+    Comparison.objects.update(as_of=timezone.now())
+    return b
+
+
+def test_the_owner_books_what_is_gone_and_starts_again(bench: Maker) -> None:
+    b = short_of_coins(bench)
+    b.market.price = D(110)
+    BotState.objects.filter(pk=b.bot.pk).update(last_price=D(110))
+    order = accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    assert (order.purpose, order.amount, order.average) == ("adjustment", D("1.5"), D(110))
+    state = b.state
+    assert state.current_position_size == D("0.5")
+    assert state.daily_pnl == D("14.85")  # 165 - 1.5 x 100.1
+    event = StateEvent.objects.filter(bot=b.bot).order_by("-pk")[0]
+    assert (event.move, event.by, event.via) == ("adjust", b.owner, "page")
+    assert invariants.check() == []
+    b.start()
+    b.tick()
+    assert b.where == ("running", "in_position", "trade")
+
+
+def test_all_of_it_may_be_gone(bench: Maker) -> None:
+    b = short_of_coins(bench, "0")
+    accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    assert not b.state.in_position
+    assert b.state.duty == "none"
+    assert invariants.check() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda b: Comparison.objects.update(as_of=timezone.now() - timedelta(hours=1)), "stale"),
+        (lambda b: Comparison.objects.update(there=D(9)), "not_bookable"),
+        (lambda b: BotState.objects.update(has_unsettled_orders=True), "unsettled"),
+        (lambda b: b.start(), "nothing"),
+        (lambda b: lease.claim(b.bot.pk, b.world), "busy"),
+    ],
+)
+def test_nothing_is_booked_that_is_not_plain(bench: Maker, change: Any, reason: str) -> None:
+    b = short_of_coins(bench)
+    change(b)
+    with pytest.raises(Refusal) as refused:
+        accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    assert refused.value.reason == reason
+    assert Order.objects.count() == 1
+
+
+def test_a_click_too_many_books_once(bench: Maker) -> None:
+    b = short_of_coins(bench)
+    accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    with pytest.raises(Refusal):
+        accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    (finding,) = reconcile.reconcile(b.bot.pk, b.world)
+    assert finding.ok
+    assert Order.objects.filter(purpose="adjustment").count() == 1
