@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop, ngettext
 from bots import control, setup
 from bots.admin.base import NoChanges, ReadOnly, money
 from bots.admin.verbs import VIA
-from bots.models import Account, ApiKey, ApiToken, Balance, User
+from bots.models import Account, ApiKey, ApiToken, Balance, Comparison, User
 
 
 @admin.register(User)
@@ -143,3 +143,23 @@ class Balances(ReadOnly[Balance]):
     @admin.display(description=_("owner"))
     def owner(self, balance: Balance) -> str:
         return balance.account.owner.get_username()
+
+
+@admin.register(Comparison)
+class Comparisons(ReadOnly[Comparison]):
+    list_display = [
+        "account",
+        "owner",
+        "symbol",
+        "ok",
+        money(Comparison, "ours"),
+        money(Comparison, "there"),
+        "as_of",
+    ]
+    list_filter = ["ok", "account__mode"]
+    list_select_related = ["account__owner"]
+    search_fields = ["symbol", "text", "account__label", "account__owner__username"]
+
+    @admin.display(description=_("owner"))
+    def owner(self, comparison: Comparison) -> str:
+        return comparison.account.owner.get_username()

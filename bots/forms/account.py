@@ -1,4 +1,4 @@
-"""Keys, tokens and the profile."""
+"""Keys, the limits of their accounts, tokens and the profile."""
 
 from typing import Any
 from uuid import uuid4
@@ -8,8 +8,10 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from bots.forms.fields import NumberField
 from bots.lifecycle import Mode
-from bots.models import User
+from bots.models import Account, User
+from bots.setup import ACCOUNT_LIMITS
 
 #: What a page may grant. `live` moves real money without a page: the operator's command grants it.
 SCOPES = [
@@ -65,6 +67,20 @@ class KeyForm(forms.Form):
         exchange = self.fields["exchange"]
         assert isinstance(exchange, forms.ChoiceField)  # noqa: S101 - for the type checker
         exchange.choices = [(name, name) for name in settings.LIVE_EXCHANGES]
+
+
+class LimitsForm(forms.ModelForm[Account]):
+    """The limits that all bots of an account share; control.edit_account checks them."""
+
+    class Meta:
+        model = Account
+        fields = list(ACCOUNT_LIMITS)
+        field_classes = {"max_daily_loss": NumberField}
+        widgets = {"max_daily_loss": forms.TextInput}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ACCOUNT_LIMITS}
 
 
 class TokenForm(forms.Form):

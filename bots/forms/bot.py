@@ -1,6 +1,7 @@
 """The form that makes or edits a bot."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -11,8 +12,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.forms.fields import NumberField
+from bots.forms.groups import GROUPS, HELP, LABELS, Group
 from bots.forms.params import PREFIX, clean_params, fields_of
-from bots.lifecycle import Mode
+from bots.lifecycle import Mode, PositionType
 from bots.models import Account, BotConfig, User
 from bots.models.validity import FROZEN_AFTER_FIRST_ORDER, FROZEN_IN_POSITION, SIMULATED
 from trading import strategies
@@ -26,51 +28,21 @@ MONEY = (
     "trailing_stop_perc",
     "max_daily_loss_perc",
     "daily_target_perc",
+    "entry_offset_perc",
+    "max_spread_perc",
+    "max_drawdown_perc",
 )
-GROUPS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
-    ("market", _("Market"), ("name", "exchange", "mode", "account", "symbol", "timeframe")),
-    ("strategy", _("Strategy"), ("strategy",)),
-    (
-        "position",
-        _("Position"),
-        ("initial_capital", "position_size_perc", "position_size_fixed"),
-    ),
-    (
-        "risk",
-        _("Risk"),
-        (
-            "stop_loss_perc",
-            "take_profit_perc",
-            "trailing_stop_active",
-            "trailing_stop_perc",
-            "max_daily_trades",
-            "max_daily_loss_perc",
-            "daily_target_perc",
-        ),
-    ),
-    ("schedule", _("Schedule"), ("check_interval_seconds",)),
-)
-HELP = {
-    "name": _("Your own word for it."),
-    "exchange": _(
-        "The simulated one needs no network. Paper bots may name any exchange that ccxt knows."
-    ),
-    "mode": _("Paper trades with play money on real prices."),
-    "account": _("The key to trade with. Paper bots need none."),
-    "symbol": _("For example BTC/USDT. Type to search."),
-    "timeframe": _("The length of the candles that the strategy looks at."),
-    "initial_capital": _("In quote currency. All limits are percentages of it."),
-    "position_size_perc": _("Of the initial capital, per entry. Fill in this or a fixed size."),
-    "position_size_fixed": _("In quote currency, per entry. Fill in this or a percentage."),
-    "stop_loss_perc": _("Sells when the price falls this far below the entry."),
-    "take_profit_perc": _("Sells when the price rises this far above the entry."),
-    "trailing_stop_active": _("The stop follows the highest price since the entry."),
-    "trailing_stop_perc": _("Distance from the highest price."),
-    "max_daily_trades": _("Positions opened a day; then the bot pauses until the day ends."),
-    "max_daily_loss_perc": _("Of the initial capital; then the bot pauses until the day ends."),
-    "daily_target_perc": _("Of the initial capital; then the bot pauses until the day ends."),
-    "check_interval_seconds": _("How often the bot looks at the market."),
-}
+#: What only futures have: a spot bot's are the defaults, whatever the hidden fields still hold.
+FUTURES_ONLY = ("direction", "leverage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One group as the page shows it. `is_open`: it folds, and something in it is worth seeing."""
+
+    group: Group
+    fields: list[BoundField]
+    is_open: bool
 
 
 class BotForm(forms.ModelForm[BotConfig]):
@@ -88,7 +60,7 @@ class BotForm(forms.ModelForm[BotConfig]):
 
     class Meta:
         model = BotConfig
-        fields = [name for _key, _label, names in GROUPS for name in names]
+        fields = [name for group in GROUPS for name in group.names]
         field_classes = dict.fromkeys(MONEY, NumberField)
         widgets = {
             **dict.fromkeys(MONEY, forms.TextInput),
@@ -96,6 +68,7 @@ class BotForm(forms.ModelForm[BotConfig]):
             "symbol": forms.TextInput(attrs={"list": "symbols", "autocomplete": "off"}),
             "strategy": forms.Select,
         }
+        labels = LABELS
         help_texts = HELP
 
     def __init__(
@@ -123,6 +96,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         )
         least = settings.MIN_CHECK_INTERVAL_SECONDS
         self.fields["check_interval_seconds"].widget.attrs["min"] = least
+        self.fields["leverage"].widget.attrs["max"] = settings.MAX_LEVERAGE
         self._freeze(has_orders, in_position)
         self.fields.update(fields_of(self._strategy(), self.instance.params or {}))
 
@@ -153,6 +127,10 @@ class BotForm(forms.ModelForm[BotConfig]):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
+        if data.get("position_type") == PositionType.SPOT:
+            for name in FUTURES_ONLY:
+                data[name] = BotConfig._meta.get_field(name).get_default()
+                self.errors.pop(name, None)
         if data.get("mode") == Mode.PAPER:
             data["account"] = self._own_book(data)
         if data.get("mode") == Mode.LIVE and not self.was_live:
@@ -190,15 +168,25 @@ class BotForm(forms.ModelForm[BotConfig]):
         values = {name: self.cleaned_data[name] for name in names}
         return {**values, "params": self.instance.params}
 
-    def groups(self) -> Iterator[tuple[str, Any, list[BoundField]]]:
-        """Yield (key, heading, fields) in the order of the page."""
-        for key, label, names in GROUPS:
-            bound = [self[name] for name in names]
-            if key == "market" and settings.LIVE_TRADING_ENABLED:
+    def groups(self) -> Iterator[Part]:
+        """Yield the groups in the order of the page."""
+        for group in GROUPS:
+            bound = [self[name] for name in group.names]
+            if group.key == "market" and settings.LIVE_TRADING_ENABLED:
                 bound.append(self["confirm_name"])
-            if key == "strategy":
+            if group.key == "strategy":
                 bound += [self[name] for name in self.fields if name.startswith(PREFIX)]
-            yield key, label, bound
+            is_open = group.folds and any(_says_something(field) for field in bound)
+            yield Part(group=group, fields=bound, is_open=is_open)
+
+
+def _says_something(field: BoundField) -> bool:
+    """Whether a field has an error, or holds anything but its default."""
+    default = BotConfig._meta.get_field(field.name).get_default()
+    empty = (None, "")
+    value = field.value()
+    same = value == default or str(value) == str(default) or (value in empty and default in empty)
+    return bool(field.errors) or not (same or (value == "on" and default is True))
 
 
 def exchanges() -> list[str]:

@@ -11,9 +11,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from bots.lifecycle import Reason, Status
-from bots.models import BotState
+from bots.models import BotState, Fill, Order
+from bots.models.ledger import SIDES
 from bots.sentences import duration
-from trading.market import quantize
+from trading.market import Side, quantize
 from trading.rounding import readable
 
 register = template.Library()
@@ -179,6 +180,21 @@ def length_of_time(seconds: float | None) -> str:
 def get(mapping: dict[object, object], key: object) -> object:
     """Return mapping[key], or an empty text."""
     return mapping.get(key, "")
+
+
+@register.filter
+def side_of(order: Order) -> str:
+    """Say which way an order goes; on futures also whether it opens or closes a short position."""
+    is_entry = order.purpose == Order.Purpose.ENTRY
+    if ":" in order.symbol and is_entry == (order.side == Side.SELL):
+        return _("sell short") if is_entry else _("buy back")
+    return str(SIDES.get(order.side, order.side))
+
+
+@register.filter
+def fill_side(fill: Fill) -> str:
+    """Say which way a fill went, as its order did."""
+    return side_of(fill.order)
 
 
 @register.filter

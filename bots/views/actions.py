@@ -64,7 +64,7 @@ def stop(request: Request, pk: int) -> HttpResponse:
         position = WindDown.LEAVE
     done = _("%(name)s was stopped.") % {"name": bot.name}
     if in_position and position == WindDown.CLOSE:
-        done = _("%(name)s stops and sells its position.") % {"name": bot.name}
+        done = _("%(name)s stops and closes its position.") % {"name": bot.name}
     elif in_position and position == WindDown.AFTER_EXIT:
         done = _("%(name)s stops after its next exit.") % {"name": bot.name}
     _do(
@@ -78,15 +78,25 @@ def stop(request: Request, pk: int) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def enter(request: Request, pk: int) -> HttpResponse:
-    """Have the next tick buy without a signal; GET asks first."""
-    return _command(request, pk, Command.Kind.ENTER, _("The bot buys with its next tick."))
+    """Have the next tick open a position without a signal; GET asks first."""
+    done = _("The bot opens a position with its next tick.")
+    return _command(request, pk, Command.Kind.ENTER, done)
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def leave(request: Request, pk: int) -> HttpResponse:
-    """Have the next tick sell the position; GET asks first."""
-    return _command(request, pk, Command.Kind.EXIT, _("The bot sells with its next tick."))
+    """Have the next tick close the position; GET asks first."""
+    done = _("The bot closes its position with its next tick.")
+    return _command(request, pk, Command.Kind.EXIT, done)
+
+
+@login_required
+@require_POST
+def cancel(request: Request, pk: int) -> HttpResponse:
+    """Have the next tick take back the entry order that waits at the exchange."""
+    done = _("The bot cancels its entry order with its next tick.")
+    return _command(request, pk, Command.Kind.CANCEL, done)
 
 
 def _command(request: Request, pk: int, kind: Command.Kind, done: str) -> HttpResponse:

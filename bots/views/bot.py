@@ -15,9 +15,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from bots import schedule
-from bots.lifecycle import Mode, Move
+from bots.lifecycle import Mode, Move, PositionType, Reason
 from bots.messages import explain
-from bots.models import BotConfig, Command, Decision, PaperBalance, StateEvent
+from bots.models import BotConfig, Command, Comparison, Decision, Order, PaperBalance, StateEvent
+from bots.models.ledger import SIDES, TYPES
 from bots.templatetags.show import number
 from bots.views import words
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
@@ -27,6 +28,8 @@ from bots.views.present import Shown, market_of
 NEWEST = 4
 #: Seconds between two questions to the worker for an account's balance.
 BALANCE_AGE = 30
+#: What the orders page is asked with for the orders that rest to close a position.
+PROTECTIVE = "protect"
 
 
 def _has_command(bot: BotConfig) -> bool:
@@ -41,7 +44,16 @@ def _shown(bot: BotConfig, *, with_market: bool) -> Shown:
         now=timezone.now(),
         market=market_of(bot) if with_market else None,
         has_command=_has_command(bot),
+        open_orders=_open_orders(bot) if with_market else (),
     )
+
+
+def _open_orders(bot: BotConfig) -> tuple[Order, ...]:
+    """Return the bot's orders that are not final; asked for only when there are some."""
+    state = bot.state_or_none
+    if state is None or not (state.has_unsettled_orders or state.has_protection):
+        return ()
+    return tuple(bot.orders.filter(is_settled=False).order_by("pk"))
 
 
 def _decisions(shown: Shown, rows: Any) -> list[dict[str, Any]]:
@@ -76,10 +88,16 @@ def _balance(bot: BotConfig, shown: Shown) -> dict[str, Any]:
     row = shown.balance
     if row is None:
         return {}
-    rows_of = [(c, row.spot[c]) for c in wanted if c in row.spot]
+    held = row.futures if bot.position_type == PositionType.FUTURES else row.spot
+    rows_of = [(c, held[c]) for c in wanted if c in held]
     explained = explain(row.fault) if row.fault else None
     failure = explained.what if explained else ""
     return {"rows": rows_of, "as_of": row.as_of, "failure": failure, "detail": row.message}
+
+
+def _comparison(bot: BotConfig) -> Comparison | None:
+    """Return what the newest comparison of ledger and exchange found in the bot's market."""
+    return Comparison.objects.filter(account=bot.account_id, symbol=bot.symbol).first()
 
 
 def _ask_for_balance(bot: BotConfig) -> None:
@@ -103,6 +121,7 @@ def panel_context(bot: BotConfig) -> dict[str, Any]:
         "now": shown.now,
         "decisions": _decisions(shown, newest),
         "balance": _balance(bot, shown),
+        "comparison": _comparison(bot) if state and state.reason == Reason.RECONCILE else None,
         "start_balance": settings.PAPER_START_BALANCE,
         "last_error": None if has_error or state is None else _last_error(bot),
     }
@@ -154,10 +173,21 @@ def decisions(request: Request, pk: int) -> HttpResponse:
 @login_required
 @require_safe
 def orders(request: Request, pk: int) -> HttpResponse:
-    """Show the bot's orders, newest first."""
+    """Show the bot's orders, newest first; those that protect a position apart."""
     found = find_or_404(request.user, pk)
-    rows = found.orders.order_by("-pk")
-    more = {"statuses": words.STATUSES, "sides": words.SIDES, "gates": words.GATES}
+    is_protective = request.GET.get("kind") == PROTECTIVE
+    every = found.orders.order_by("-pk")
+    protective = every.filter(purpose=Order.Purpose.PROTECT)
+    rows = protective if is_protective else every.exclude(purpose=Order.Purpose.PROTECT)
+    more = {
+        "statuses": words.STATUSES,
+        "reasons": words.ORDER_REASONS,
+        "kind": PROTECTIVE if is_protective else "",
+        "has_protective": is_protective or protective.exists(),
+        "comparison": _comparison(found),
+        "sides": SIDES,
+        "types": TYPES,
+    }
     return _tab(request, pk, "orders", rows, **more)
 
 
@@ -166,8 +196,8 @@ def orders(request: Request, pk: int) -> HttpResponse:
 def fills(request: Request, pk: int) -> HttpResponse:
     """Show the bot's fills, newest first."""
     found = find_or_404(request.user, pk)
-    rows = found.fills.order_by("-pk")
-    return _tab(request, pk, "fills", rows, sides=words.SIDES)
+    rows = found.fills.select_related("order").order_by("-pk")
+    return _tab(request, pk, "fills", rows)
 
 
 @login_required

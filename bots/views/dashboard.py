@@ -124,7 +124,7 @@ def board_context(request: Request) -> dict[str, Any]:
         "every": _cadence(everything),
         "page": page,
         "total": len(everything),
-        "errors": sum(row.is_error or row.is_unwatched for row in everything),
+        "errors": sum(row.is_bad for row in everything),
         "open_positions": sum(bool(row.state and row.state.in_position) for row in everything),
         "may_halt": any(row.may_stop for row in everything),
         "today": _today(everything),

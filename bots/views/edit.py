@@ -18,12 +18,13 @@ from bots.forms import BotForm
 from bots.forms.bot import exchanges
 from bots.forms.fields import read_number
 from bots.forms.presets import PRESETS
-from bots.lifecycle import Duty, Mode
+from bots.lifecycle import Duty, Mode, PositionType
 from bots.models import BotConfig, Market
+from bots.models.fields import plain
 from bots.models.validity import SIMULATED
 from bots.templatetags.show import money
 from bots.views.common import BUSY, Request, find, find_or_404, tell_busy
-from bots.views.present import HUNDRED, quote_of
+from bots.views.exposure import HUNDRED, quote_of
 from trading.exchanges import names
 
 SUGGESTED = 30
@@ -154,7 +155,10 @@ def _notes(values: dict[str, str] | QueryDict) -> dict[str, Any]:
         size = capital * perc / HUNDRED
     currency = market.quote if market else quote_of(symbol)
     return {
-        "warnings": list(_warnings(market, known, symbol, size, capital)),
+        "warnings": [
+            *_warnings(market, known, symbol, size, capital),
+            *_warnings_of_leverage(values),
+        ],
         "sentences": list(_sentences(values, capital, size, currency)),
     }
 
@@ -179,6 +183,23 @@ def _warnings(
         yield _("One entry is larger than the initial capital.")
 
 
+def _warnings_of_leverage(values: dict[str, str] | QueryDict) -> Iterator[str]:
+    """Warn of a stop that the exchange would not wait for: it liquidates first."""
+    leverage, stop = _number(values, "leverage"), _number(values, "stop_loss_perc")
+    if values.get("position_type") != PositionType.FUTURES or not leverage or leverage <= 1:
+        return
+    if stop is None:
+        yield _(
+            "No stop loss is set: the exchange liquidates the position when its margin is gone."
+        )
+    elif stop >= HUNDRED / leverage:
+        words = {"leverage": plain(leverage), "perc": money(HUNDRED / leverage)}
+        yield (
+            _("At leverage %(leverage)s the margin is gone after %(perc)s %%: before this stop.")
+            % words
+        )
+
+
 def _sentences(
     values: dict[str, str] | QueryDict,
     capital: Decimal | None,
@@ -188,6 +209,11 @@ def _sentences(
     words = {"quote": currency}
     if size is not None:
         yield _("Each entry: %(size)s %(quote)s.") % {**words, "size": money(size)}
+    leverage = _number(values, "leverage") or Decimal(1)
+    is_futures = values.get("position_type") == PositionType.FUTURES
+    if size is not None and is_futures and leverage > 1:
+        margin = {**words, "margin": money(size / leverage)}
+        yield _("It binds %(margin)s %(quote)s of margin.") % margin
     stop = _number(values, "stop_loss_perc")
     if size is not None and stop:
         loss = {**words, "loss": money(size * stop / HUNDRED)}
@@ -214,13 +240,16 @@ def markets(request: Request) -> HttpResponse:
     exchange = request.GET.get("exchange", "").strip().lower()
     mode = request.GET.get("mode", Mode.PAPER)
     text = request.GET.get("symbol", "").strip().upper()[:40]
-    rows = Market.objects.filter(exchange=exchange, mode=mode)
+    every = Market.objects.filter(exchange=exchange, mode=mode)
+    # Perpetuals are spelt BTC/USDT:USDT.
+    is_futures = request.GET.get("position_type") == PositionType.FUTURES
+    rows = every.filter(symbol__contains=":") if is_futures else every.exclude(symbol__contains=":")
     first = list(rows.filter(symbol__startswith=text).order_by("symbol")[:SUGGESTED])
     if text and len(first) < SUGGESTED:
         rest = rows.filter(symbol__contains=text).exclude(symbol__startswith=text)
         first += rest.order_by("symbol")[: SUGGESTED - len(first)]
     known = exchange == SIMULATED or exchange in names.known()
-    if not first and known and mode in Mode.values and not rows.exists():
+    if not first and known and mode in Mode.values and not every.exists():
         _ask_for_markets(request, exchange, mode)
     return render(request, "bots/_markets.html", {"markets": first})
 

@@ -4,19 +4,20 @@ from collections import defaultdict
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from bots import control
-from bots.forms import KeyForm
-from bots.lifecycle import Duty
+from bots.forms import KeyForm, LimitsForm
+from bots.lifecycle import Duty, Mode
 from bots.messages import about_key
-from bots.models import ApiKey, BotConfig
+from bots.models import Account, ApiKey, BotConfig
 from bots.views.common import BUSY, Request, tell_busy
 
 
@@ -50,6 +51,18 @@ def keys(request: Request) -> HttpResponse:
         text = _("The key …%(last4)s was saved. It is being checked with the exchange.")
         messages.success(request, text % {"last4": key.last4})
         return redirect("keys")
+    return _page(request, form, is_replacing=bool(initial["label"]))
+
+
+def _page(
+    request: Request,
+    form: KeyForm,
+    *,
+    is_replacing: bool = False,
+    refused: LimitsForm | None = None,
+    status: int = 0,
+) -> HttpResponse:
+    """Draw the page; `refused` are limits as they were typed, with what is wrong with them."""
     rows = list(
         ApiKey.objects.filter(account__owner=request.user)
         .select_related("account")
@@ -58,11 +71,49 @@ def keys(request: Request) -> HttpResponse:
     using = _using(request, rows)
     context = {
         "form": form,
-        "rows": [(key, using.get(key.account_id, []), about_key(key.check_fault)) for key in rows],
-        "is_replacing": bool(initial["label"]),
+        "rows": [
+            {
+                "key": key,
+                "bots": using.get(key.account_id, []),
+                "note": about_key(key.check_fault),
+                "limits": _limits(key, refused),
+            }
+            for key in rows
+        ],
+        "is_replacing": is_replacing,
         "now": timezone.now(),
     }
-    return render(request, "bots/keys.html", context, status=422 if form.errors else 200)
+    wrong = form.errors or refused
+    return render(request, "bots/keys.html", context, status=status or (422 if wrong else 200))
+
+
+def _limits(key: ApiKey, refused: LimitsForm | None) -> LimitsForm:
+    if refused is not None and refused.instance.pk == key.account_id:
+        return refused
+    return LimitsForm(instance=key.account, auto_id=f"id_{key.account_id}_%s")
+
+
+@login_required
+@require_POST
+def limits(request: Request, pk: int) -> HttpResponse:
+    """Set the limits of an account."""
+    account = Account.objects.filter(owner=request.user, pk=pk).exclude(mode=Mode.PAPER).first()
+    if account is None:
+        raise Http404
+    form = LimitsForm(request.POST, instance=account, auto_id=f"id_{pk}_%s")
+    if form.is_valid():
+        try:
+            control.edit_account(account, form.values, by=request.user, via="page")
+        except ValidationError as error:
+            form.add_error(None, error)
+        except BUSY as error:
+            # What was typed stays in the form.
+            tell_busy(request, error)
+            return _page(request, KeyForm(), refused=form, status=503)
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("keys")
+    return _page(request, KeyForm(), refused=form)
 
 
 @login_required

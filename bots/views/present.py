@@ -11,8 +11,20 @@ from django.utils.translation import gettext as _
 
 from bots.lifecycle import FATAL, LIMITS, Duty, Mode, Reason, Status
 from bots.messages import Explanation, explain
-from bots.models import Balance, BotConfig, BotState, Market
+from bots.models import Balance, BotConfig, BotState, Market, Order
+from bots.models.bot import Direction
+from bots.models.state import Protection
 from bots.sentences import next_run, sentence
+from bots.views.exposure import (
+    HUNDRED,
+    Level,
+    Limit,
+    is_resting_entry,
+    levels_of,
+    limits_of,
+    quote_of,
+    unrealised_of,
+)
 
 #: Seconds between two polls: something is about to change, the bot ticks, nothing goes on.
 SOON, ACTIVE, IDLE = 3, 10, 60
@@ -44,32 +56,10 @@ SETTINGS_REASONS = frozenset(
         *LIMITS,
     }
 )
-HUNDRED = Decimal(100)
+ORDER_REASONS = frozenset(
+    {Reason.ORDER_UNKNOWN, Reason.ORDER_REJECTED, Reason.RECONCILE, Reason.RESTORED}
+)
 MarketKey = tuple[str, str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """A price that matters to a position, and how far the last price is from it (%)."""
-
-    label: str
-    price: Decimal
-    distance: Decimal | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limit:
-    """A daily counter against its limit; `used` is 0..100 for the bar."""
-
-    label: str
-    have: Decimal
-    limit: Decimal
-    used: int
-    unit: str
-
-    @property
-    def is_reached(self) -> bool:
-        return self.used >= 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +70,8 @@ class Shown:
     now: datetime
     market: Market | None = None
     has_command: bool = False
+    #: The bot's orders that are not final, for the panel; the dashboard does without.
+    open_orders: tuple[Order, ...] = ()
 
     @cached_property
     def state(self) -> BotState | None:
@@ -100,6 +92,41 @@ class Shown:
     @property
     def is_error(self) -> bool:
         return bool(self.state and self.state.status == Status.ERROR)
+
+    @property
+    def has_failed_protection(self) -> bool:
+        """Whether the stop of an open position could not be placed at the exchange."""
+        state = self.state
+        return bool(state and state.in_position and state.protection == Protection.FAILED)
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody has to look at it now."""
+        return self.is_error or self.is_unwatched or self.has_failed_protection
+
+    @property
+    def is_short(self) -> bool:
+        return bool(self.state and self.state.position_side == "short")
+
+    @property
+    def side(self) -> str:
+        """Which way the open position goes, in the active language."""
+        return str(_("short") if self.is_short else _("long"))
+
+    @property
+    def enters_short(self) -> bool:
+        """Whether a forced entry sells short; a bot that may do both buys."""
+        return self.bot.direction == Direction.SHORT
+
+    @property
+    def resting(self) -> Order | None:
+        """The entry order that waits at the exchange for its price."""
+        return next((order for order in self.open_orders if is_resting_entry(order)), None)
+
+    @property
+    def protective(self) -> list[Order]:
+        """The orders that rest at the exchange to close the position."""
+        return [o for o in self.open_orders if o.purpose == Order.Purpose.PROTECT]
 
     @property
     def token(self) -> str:
@@ -137,7 +164,7 @@ class Shown:
         """Sort key: errors and unwatched positions first, then by status and name."""
         if self.state is None:
             return 1, len(URGENCY), self.bot.name
-        first = 0 if self.is_error or self.is_unwatched else 1
+        first = 0 if self.is_bad else 1
         return first, URGENCY.index(Status(self.state.status)), self.bot.name
 
     @property
@@ -177,7 +204,14 @@ class Shown:
     @property
     def may_exit(self) -> bool:
         state = self.state
-        return bool(state and state.duty != Duty.NONE and self._is_free and state.in_position)
+        is_free = self._is_free or (self.resting is not None and not self.has_command)
+        return bool(state and state.duty != Duty.NONE and is_free and state.in_position)
+
+    @property
+    def may_cancel(self) -> bool:
+        state = self.state
+        is_ticked = bool(state and state.duty != Duty.NONE)
+        return is_ticked and self.resting is not None and not self.has_command
 
     @property
     def _is_free(self) -> bool:
@@ -190,11 +224,7 @@ class Shown:
     @property
     def unrealised(self) -> Decimal | None:
         """Profit or loss of the open position at the last price, before the exit fee."""
-        state = self.state
-        if not state or not state.in_position or state.last_price is None:
-            return None
-        profit: Decimal = state.current_position_size * state.last_price - state.position_cost
-        return profit
+        return unrealised_of(self.state) if self.state else None
 
     @property
     def unrealised_perc(self) -> Decimal | None:
@@ -206,37 +236,13 @@ class Shown:
 
     @property
     def levels(self) -> list[Level]:
-        """Stop, trailing stop and target of the open position, with their distances."""
-        state = self.state
-        if not state or not state.in_position:
-            return []
-        named = [
-            (_("Stop loss"), state.stop_loss_price),
-            (_("Trailing stop"), state.trailing_stop_price),
-            (_("Take profit"), state.take_profit_price),
-        ]
-        return [
-            Level(label=label, price=price, distance=distance(price, state.last_price))
-            for label, price in named
-            if price is not None
-        ]
+        """Stop, trailing stop, target and liquidation of the open position."""
+        return levels_of(self.state) if self.state else []
 
-    @property
+    @cached_property
     def limits(self) -> list[Limit]:
         """Today's counters against the limits that the owner set."""
-        bot, state = self.bot, self.state
-        pnl = state.daily_pnl if state else Decimal(0)
-        trades = Decimal(state.daily_trades_count if state else 0)
-        rows = []
-        if bot.max_daily_trades:
-            rows.append(_limit(_("Trades"), trades, Decimal(bot.max_daily_trades), ""))
-        if bot.max_daily_loss_perc:
-            limit = bot.initial_capital * bot.max_daily_loss_perc / HUNDRED
-            rows.append(_limit(_("Loss"), max(-pnl, Decimal(0)), limit, self.quote))
-        if bot.daily_target_perc:
-            limit = bot.initial_capital * bot.daily_target_perc / HUNDRED
-            rows.append(_limit(_("Target"), max(pnl, Decimal(0)), limit, self.quote))
-        return rows
+        return limits_of(self.bot, self.state, self.quote)
 
     @property
     def trades_limit(self) -> Limit | None:
@@ -259,28 +265,13 @@ class Shown:
             return "keys"
         if reason in SETTINGS_REASONS:
             return "settings"
-        if reason in (Reason.ORDER_UNKNOWN, Reason.ORDER_REJECTED):
+        if reason in ORDER_REASONS:
             return "orders"
         return "start" if reason in FATAL else ""
 
     @property
     def is_live(self) -> bool:
         return self.bot.mode == Mode.LIVE
-
-
-def quote_of(symbol: str) -> str:
-    """Return the quote currency of `BTC/USDT` or `BTC/USDT:USDT`."""
-    return symbol.split(":")[0].rpartition("/")[2]
-
-
-def distance(price: Decimal, last: Decimal | None) -> Decimal | None:
-    """Return how far `price` lies from the last price, in percent of the last price."""
-    return (price / last - 1) * HUNDRED if last else None
-
-
-def _limit(label: str, have: Decimal, limit: Decimal, unit: str) -> Limit:
-    used = min(int(have / limit * HUNDRED), 100) if limit else 0
-    return Limit(label=label, have=have, limit=limit, used=used, unit=unit)
 
 
 def market_of(bot: BotConfig) -> Market | None:

@@ -1,21 +1,24 @@
 """The decision log in words: which rule decided, and what its numbers are called."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Reason
 from bots.models import Decision, Market, Order
-from bots.models.ledger import SIDES, STATUSES
-from bots.templatetags.show import amount, money, number, price, read
+from bots.models.bot import Direction
+from bots.models.ledger import STATUSES
+from bots.sentences import duration
+from bots.templatetags.show import amount, at, money, number, price, read
 from trading import strategies
 
 __all__ = [
     "DOORS",
     "GATES",
     "NUMBERS",
-    "SIDES",
+    "ORDER_REASONS",
     "STATUSES",
     "gate",
     "numbers",
@@ -33,41 +36,67 @@ GATES = {
     "take_profit": _("The profit target was reached."),
     "no_signal": _("The strategy gives no signal."),
     "in_position": _("Holding: no exit was reached."),
-    "flat": _("There is no position to sell."),
+    "flat": _("There is no position to close."),
     "duty_exit": _("Stopping: nothing is opened."),
+    "direction": _("This bot may not go that way."),
+    "entry_resting": _("The entry order waits for its price."),
+    "entry_timeout": _("The entry order's time was over."),
+    "signal_gone": _("The signal for the entry order is gone."),
     "max_daily_loss": _("The daily loss limit is reached."),
     "daily_target": _("The daily target is reached."),
     "max_daily_trades": _("The daily number of trades is reached."),
+    "account_daily_loss": _("The account's daily loss limit is reached."),
+    "max_drawdown": _("The drawdown limit is reached."),
+    "cooldown": _("The bot rests after a loss."),
+    "stop_guard": _("Too many stops in a short time."),
+    "max_open_positions": _("The account holds as many positions as you allow."),
+    "spread": _("Ask and bid are too far apart."),
+    "liquidation": _("The stop lies beyond the liquidation price: nothing was sent."),
     "market_halted": _("The exchange has halted this market."),
     "below_minimum": _("The order would be below the market's minimum."),
     "too_large": _("The order would be above the market's maximum."),
     "insufficient_funds": _("There are not enough free funds."),
     "order_unknown": _("An order's outcome is not known yet."),
-    "reconcile": _("The account holds less than this bot bought: nothing was sent."),
+    "reconcile": _("Account and ledger do not agree: nothing was sent."),
+    "reconciled": _("The exchange was asked, and the ledger agrees with it."),
+    "position_closed": _("The position is closed."),
+    "replaced": _("It was replaced by another one."),
+    "adopted": _("It was found at the exchange and taken in."),
     "outpaced": _("You changed the bot meanwhile: nothing was sent."),
     "killed": _("The worker ended in the middle of this tick; the next one went on."),
 }
+#: Why an order was written, or taken back.
+ORDER_REASONS = {**GATES, "liquidation": _("The exchange liquidated the position.")}
 NUMBERS = {
     "price": _("price"),
     "entry_price": _("entry"),
     "stop": _("stop"),
     "trailing": _("trailing"),
     "target": _("target"),
+    "limit_price": _("limit price"),
+    "direction": _("direction"),
     "amount": _("amount"),
+    "filled": _("filled"),
+    "age": _("waits for"),
     "notional": _("value"),
     "need": _("needed"),
     "have": _("there is"),
     "limit": _("limit"),
     "max_amount": _("at most"),
+    "until": _("until"),
     "currency": _("currency"),
     "rsi": _("RSI"),
     "ema_fast": _("fast EMA"),
     "ema_slow": _("slow EMA"),
 }
 #: How they are rounded.
-PRICES = frozenset({"price", "entry_price", "stop", "trailing", "target"})
-AMOUNTS = frozenset({"amount", "max_amount"})
-MONEY_GATES = frozenset({"max_daily_loss", "daily_target"})
+PRICES = frozenset({"price", "entry_price", "limit_price", "stop", "trailing", "target"})
+AMOUNTS = frozenset({"amount", "filled", "max_amount"})
+#: What a gate's "have" and "limit" are.
+MONEY_GATES = frozenset({"max_daily_loss", "daily_target", "account_daily_loss", "max_drawdown"})
+PRICE_GATES = frozenset({"liquidation"})
+COMPARED = frozenset({"have", "limit"})
+DIRECTIONS = dict(Direction.choices)
 DOORS = {
     "page": _("page"),
     "api": _("API"),
@@ -95,6 +124,8 @@ def why(decision: Decision, strategy: str) -> str:
     known = strategies.STRATEGIES.get(strategy)
     if decision.gate in ("signal", "no_signal") and known and code in known.reasons:
         return gettext(known.reasons[code])
+    if decision.action == Decision.Action.EXIT and decision.gate in ORDER_REASONS:
+        return str(ORDER_REASONS[decision.gate])
     return gate(decision.gate)
 
 
@@ -109,17 +140,35 @@ def numbers(decision: Decision, market: Market | None = None) -> Iterator[tuple[
 
 
 def _rounded(decision: Decision, name: str, value: object, market: Market | None) -> object:
-    """Write a number as what it is: a price, an amount, money, or else up to 8 digits."""
+    """Write a number as what it is: a price, an amount, money, a time, or else up to 8 digits."""
+    if name == "until":
+        return _time(value)
+    if name == "direction":
+        return DIRECTIONS.get(str(value), value)
     exact = read(value)
     if exact is None:
         return value
-    if name in PRICES:
+    if name == "age":
+        return duration(float(exact))
+    if name in PRICES or (name in COMPARED and decision.gate in PRICE_GATES):
         return price(exact, market.price_tick if market else None)
     if name in AMOUNTS:
         return amount(exact, market.amount_step if market else None)
-    if name == "notional" or (name in ("have", "limit") and decision.gate in MONEY_GATES):
+    if name == "notional" or (name in COMPARED and decision.gate in MONEY_GATES):
         return money(exact)
+    if name in COMPARED and decision.gate == "spread":
+        return f"{number(exact, 3)} %"
+    if name in COMPARED and decision.gate == "cooldown":
+        return duration(float(exact) * 60)
     return number(exact, 2) if name == "rsi" else number(exact)
+
+
+def _time(value: object) -> object:
+    """Show an instant that was written as ISO text in the reader's zone."""
+    try:
+        return at(datetime.fromisoformat(str(value)))
+    except ValueError:
+        return value
 
 
 def order_status(order: Order) -> str:

@@ -16,6 +16,7 @@ from bots.models import (
     BotConfig,
     BotState,
     Command,
+    Comparison,
     Funding,
     Heartbeat,
     Market,
@@ -99,6 +100,8 @@ def fill(owner: User) -> Content:
     Heartbeat.beat("worker")
     now = timezone.now()
     Silence.keep(scope="binance spot", quiet="all", account="", until=now, why="429")
+    sides = {"ours": Decimal("0.5"), "there": Decimal("0.5"), "text": "they agree"}
+    Comparison.objects.create(account=key.account, symbol="BTC/USDT", as_of=now, ok=True, **sides)
     Funding.objects.create(
         bot=bot,
         account=bot.account,

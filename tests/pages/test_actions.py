@@ -41,7 +41,7 @@ def test_an_action_from_the_dashboard_goes_back_there(alice: User, client: Clien
     ("position", "duty", "words"),
     [
         ("leave", "none", "was stopped"),
-        ("close", "exit", "stops and sells its position"),
+        ("close", "exit", "stops and closes its position"),
         ("after_exit", "exit", "stops after its next exit"),
     ],
 )

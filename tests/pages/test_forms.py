@@ -224,12 +224,16 @@ def test_a_turkish_form_keeps_its_numbers(alice: User, client: Client) -> None:
     assert bot.stop_loss_perc == Decimal("1.25")
 
 
-def test_a_rule_about_an_unshown_field_is_still_said(alice: User, client: Client) -> None:
-    bot = control.create(alice, {"name": "old", "symbol": "BTC/USDT", "position_size_perc": 10})
-    BotConfig.objects.filter(pk=bot.pk).update(leverage=3)
-    answer = _post(client, f"/bots/{bot.pk}/settings/", name="new")
+def test_a_rule_about_an_unshown_field_is_still_said(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValidationError({"params": ["rsi_period: too long for this market"]})
+
+    monkeypatch.setattr(control, "create", refuse)
+    answer = _post(client, name="new")
     assert answer.status_code == 422
-    assert "Spot bots trade without leverage" in text_of(answer)
+    assert "rsi_period: too long for this market" in text_of(answer)
 
 
 def test_a_second_tab_does_not_put_back_what_the_first_one_changed(

@@ -258,12 +258,12 @@ def test_the_numbers_of_a_decision_are_rounded_to_the_market(alice: User, client
         assert "RSI 47.12 " in text
         assert "fast EMA 65,170.123 " in text
         assert "there is -20.12 limit -20.00 " in text
-        assert "The account holds less than this bot bought: nothing was sent." in text
+        assert "Account and ledger do not agree: nothing was sent." in text
 
 
 def test_buying_warns_of_a_standing_sell_signal(alice: User, client: Client) -> None:
     bot = bot_of(alice)
     state_of(bot, "running", "no_signal", "trade")
-    warning = "If the strategy gives its sell signal, the tick after that sells again."
+    warning = "If the strategy gives its exit signal, the tick after that closes it again."
     assert warning in text_of(client.get(f"/bots/{bot.pk}/enter/"))
     assert warning in text_of(client.get(f"/bots/{bot.pk}/"))

@@ -18,6 +18,7 @@ OWNED = {
     "bot-stop": "GET POST",
     "bot-enter": "GET POST",
     "bot-exit": "GET POST",
+    "bot-cancel": "POST",
     "bot-settings": "GET POST",
     "bot-delete": "GET POST",
     "bot-decisions": "GET",
@@ -26,6 +27,7 @@ OWNED = {
     "bot-events": "GET",
     "bot-days": "GET",
     "key-delete": "GET POST",
+    "account-limits": "POST",
     "token-revoke": "POST",
 }
 #: Pages that show the reader's own rows.
@@ -63,7 +65,11 @@ def test_every_address_is_in_the_table() -> None:
 
 
 def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
-    numbers = {"key-delete": key.pk, "token-revoke": token.pk}
+    numbers = {
+        "key-delete": key.pk,
+        "account-limits": key.account_id,
+        "token-revoke": token.pk,
+    }
     found = {name: path for path, name in _patterns(get_resolver())}
     return {
         name: "/" + found[name].replace("<int:pk>", str(numbers.get(name, bot.pk)))

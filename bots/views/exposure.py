@@ -1,0 +1,103 @@
+"""What a bot risks as its pages show it: levels, limits, open profit, and orders that rest."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.utils.translation import gettext as _
+
+from bots.models import BotConfig, BotState, Order
+from trading.market import OrderStatus
+
+HUNDRED = Decimal(100)
+ZERO = Decimal(0)
+AT_THE_EXCHANGE = (OrderStatus.OPEN.value, OrderStatus.PARTIAL.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A price that matters to a position, and how far the last price is from it (%)."""
+
+    label: str
+    price: Decimal
+    distance: Decimal | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """A daily counter against its limit; `used` is 0..100 for the bar."""
+
+    label: str
+    have: Decimal
+    limit: Decimal
+    used: int
+    unit: str
+
+    @property
+    def is_reached(self) -> bool:
+        return self.used >= 100
+
+
+def quote_of(symbol: str) -> str:
+    """Return the quote currency of `BTC/USDT` or `BTC/USDT:USDT`."""
+    return symbol.split(":")[0].rpartition("/")[2]
+
+
+def is_resting_entry(order: Order) -> bool:
+    """Whether it is an entry order that is known to wait at the exchange."""
+    is_entry = order.purpose == Order.Purpose.ENTRY and order.price is not None
+    return is_entry and order.status in AT_THE_EXCHANGE
+
+
+def unrealised_of(state: BotState) -> Decimal | None:
+    """Return the open position's profit at the last price, before the exit fee; None when flat."""
+    if not state.in_position or state.last_price is None:
+        return None
+    return state.position.unrealized(state.last_price)
+
+
+def levels_of(state: BotState) -> list[Level]:
+    """Return where the open position ends, with the distances from the last price."""
+    if not state.in_position:
+        return []
+    named = [
+        (_("Stop loss"), state.stop_loss_price),
+        (_("Trailing stop"), state.trailing_stop_price),
+        (_("Take profit"), state.take_profit_price),
+        (_("Liquidation"), state.liquidation_price),
+    ]
+    return [
+        Level(label=label, price=price, distance=distance(price, state.last_price))
+        for label, price in named
+        if price is not None
+    ]
+
+
+def limits_of(bot: BotConfig, state: BotState | None, quote: str) -> list[Limit]:
+    """Return the counters of the day, and the drawdown, against the limits that are set."""
+    pnl = state.daily_pnl if state else ZERO
+    trades = Decimal(state.daily_trades_count if state else 0)
+    rows = []
+    if bot.max_daily_trades:
+        rows.append(_limit(_("Trades"), trades, Decimal(bot.max_daily_trades), ""))
+    if bot.max_daily_loss_perc:
+        limit = bot.initial_capital * bot.max_daily_loss_perc / HUNDRED
+        open_pnl = unrealised_of(state) if state and bot.loss_includes_open else None
+        rows.append(_limit(_("Loss"), max(-pnl - (open_pnl or ZERO), ZERO), limit, quote))
+    if bot.daily_target_perc:
+        limit = bot.initial_capital * bot.daily_target_perc / HUNDRED
+        rows.append(_limit(_("Target"), max(pnl, ZERO), limit, quote))
+    if bot.max_drawdown_perc and state:
+        limit = bot.initial_capital * bot.max_drawdown_perc / HUNDRED
+        peak = max(state.profit_peak, state.profit_base, state.profit)
+        rows.append(_limit(_("Drawdown"), peak - state.profit, limit, quote))
+    return rows
+
+
+def distance(price: Decimal, last: Decimal | None) -> Decimal | None:
+    """Return how far `price` lies from the last price, in percent of the last price."""
+    return (price / last - 1) * HUNDRED if last else None
+
+
+def _limit(label: str, have: Decimal, limit: Decimal, unit: str) -> Limit:
+    used = min(int(have / limit * HUNDRED), 100) if limit else 0
+    return Limit(label=label, have=have, limit=limit, used=used, unit=unit)
