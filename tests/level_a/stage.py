@@ -28,6 +28,9 @@ D = Decimal
 KINDS: tuple[dict[str, Any], ...] = (
     {"stop_loss_perc": D(5), "take_profit_perc": D(5), "daily_target_perc": D(5)},
     {
+        "entry_type": "limit",
+        "entry_timeout_seconds": 30,
+        "entry_fallback": "market",
         "trailing_stop_perc": D(3),
         "trailing_stop_active": True,
         "max_daily_trades": 5,

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from bots import invariants
-from bots.models import BotConfig, Order
+from bots.models import BotConfig, BotState, Order
 from tests.level_a.stage import Stage
 from trading.market import OrderReport, OrderStatus
 
@@ -55,7 +55,11 @@ def rest(stage: Stage) -> list[str]:
     """Return what must hold when the faults are over and all has settled, and does not."""
     found = problems(stage)
     for order in Order.objects.filter(bot__in=stage.cast.bots, is_settled=False):
-        found.append(f"{order.client_order_id} is still {order.status}")
+        there = stage.venue.taken.get(order.client_order_id)
+        # Stop and target rest as long as there is a position.
+        rests = there is not None and not there.status.is_final
+        if not (rests and BotState.objects.get(pk=order.bot_id).in_position):
+            found.append(f"{order.client_order_id} is still {order.status}")
     for row in Order.objects.filter(bot__in=stage.cast.bots):
         there = stage.venue.taken.get(row.client_order_id)
         status, filled = (there.status, there.filled) if there else (row.status, Decimal(0))

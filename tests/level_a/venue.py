@@ -5,7 +5,7 @@ from decimal import Decimal
 from bots.models import BotState, Order
 from tests.engine.exchange import ScriptedExchange
 from tests.engine.market import Market
-from trading.exchange import ExchangeError, Fault, Unreachable
+from trading.exchange import Can, ExchangeError, Fault, Unreachable
 from trading.market import OrderReport, OrderRequest, Side
 
 #: As Binance does it: an order that was signed longer ago is not accepted.
@@ -27,7 +27,7 @@ class Venue(ScriptedExchange):
     """
 
     def __init__(self, market: Market) -> None:
-        super().__init__(market, usdt="1000000")
+        super().__init__(market, usdt="1000000", can=frozenset({Can.STOP, Can.PAIR}))
         self.kill = ""
         self.delay: float | None = None
         self.under_way: list[tuple[OrderRequest, int]] = []
@@ -59,6 +59,22 @@ class Venue(ScriptedExchange):
             raise Killed
         return report
 
+    def place_pair(
+        self, stop: OrderRequest, target: OrderRequest
+    ) -> tuple[OrderReport, OrderReport]:
+        for request in (stop, target):
+            self._inspect(request)
+        if self._is_late(stop):
+            self.requests += [stop, target]
+            raise Unreachable(Fault.CLOCK, "outside of recvWindow", sent=False)
+        if self._dies("before"):
+            self.requests += [stop, target]
+            raise Killed
+        reports = super().place_pair(stop, target)
+        if self._dies("after"):
+            raise Killed
+        return reports
+
     def arrive(self) -> None:
         """Take the orders that were under way, unless they were signed too long ago."""
         arrived = [one for one in self.under_way if one[1] <= self.now()]
@@ -87,6 +103,7 @@ class Venue(ScriptedExchange):
         """End every fault, and bring back what was moved by hand."""
         self.kill = ""
         self.refuse = self.lose_answer = self.find_error = None
+        self.refuse_pair = self.cancel_error = self.list_error = None
         self.market.error = self.market.candle_error = None
         self.market.quote_error = self.market.rules_error = None
         self.visible, self.lags = None, 0
