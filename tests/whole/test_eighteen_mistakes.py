@@ -174,13 +174,21 @@ def test_07_stop_and_target_lie_on_their_own_sides(
     state = BotState.objects.get(pk=bot.pk)
     assert (state.stop_loss_price, state.take_profit_price) == (19_600, 20_600)
     tick_now(bot.pk)
-    assert Order.objects.count() == 1
+    resting = {order.type: order for order in Order.objects.filter(purpose="protect")}
+    assert {kind: (order.side, order.trigger) for kind, order in resting.items()} == {
+        "stop": ("sell", 19_600),
+        "target": ("sell", 20_600),
+    }
     exchange.set_price("BTCUSDT", price)
     tick_now(bot.pk)
-    exit_order = Order.objects.get(purpose="exit")
-    assert (exit_order.side, exit_order.reason, exit_order.status) == ("sell", gate, "filled")
-    there = [row for row in exchange.orders() if row["clientOrderId"] == exit_order.client_order_id]
-    assert [row["type"] for row in there] == ["MARKET"]
+    sold = Order.objects.get(purpose="protect", filled__gt=0)
+    assert (sold.side, sold.reason, sold.status) == ("sell", gate, "filled")
+    other = Order.objects.filter(purpose="protect").exclude(pk=sold.pk).get()
+    assert (other.status, other.filled) == ("expired", 0)
+    there = {row["clientOrderId"]: row["type"] for row in exchange.orders()}
+    assert there[resting["stop"].client_order_id].startswith("STOP_LOSS")
+    assert there[resting["target"].client_order_id].startswith("TAKE_PROFIT")
+    assert not BotState.objects.get(pk=bot.pk).in_position
 
 
 def test_08_while_the_signal_lasts_one_position_is_bought(alice: User) -> None:
@@ -241,7 +249,7 @@ def test_11_an_exit_that_fails_is_told_and_tried_again(
     enter: Callable[..., Order],
     as_alice: Caller,
 ) -> None:
-    bot = live_bot(stop_loss_perc=Decimal(2))
+    bot = live_bot(stop_loss_perc=Decimal(2), protect_on_exchange=False)
     enter(bot)
     exchange.set_price("BTCUSDT", "19000")
     exchange.add_fault("error", code=-2010, msg="Market is closed.", **ORDER)

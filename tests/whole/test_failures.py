@@ -13,7 +13,8 @@ from django.test import Client
 from bots import control, schedule
 from bots.lease import Outcome
 from bots.messages import explain
-from bots.models import ApiKey, BotConfig, BotState, Order, User
+from bots.models import ApiKey, BotConfig, BotState, Order, Silence, User
+from bots.silences import shared_silences
 from tests.doors.client import Caller
 from tests.testexchange import DEFAULT_API_KEY, ExchangeControl, TestExchange
 from tests.whole.api import state_of, wait_for
@@ -43,6 +44,8 @@ class Trouble:
         exchange.clear_faults()
         exchange.resume("BTCUSDT")
         exchange.list_symbol("BTCUSDT")
+        Silence.objects.all().delete()  # as if its time were over
+        shared_silences.cache_clear()
 
 
 def candles(defect: str) -> dict[str, Any]:
