@@ -282,6 +282,7 @@ class KeyRights:
     """What a key may do on its exchange; None where the exchange does not tell."""
 
     may_trade: bool | None = None
+    may_trade_futures: bool | None = None
     may_withdraw: bool | None = None
     ip_bound: bool | None = None
     notes: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from trading.market import (
     Rules,
     Side,
 )
+from trading.wallets import TransferReport, Wallet
 
 
 class ScriptedExchange:
@@ -37,6 +38,7 @@ class ScriptedExchange:
     `foreign` are orders of the account that are not ours. `on_place` and `on_cancel` are called
     once, before the order is taken or cancelled. With Can.FUTURES in `can` fills make a position
     instead of coins; `prepared` and `payments` are what was asked for and what funding came.
+    `moved` are the transfers between wallets; `refuse` and `lose_answer` hold for them as well.
     """
 
     fence_ms: int | None = 20_000
@@ -74,6 +76,8 @@ class ScriptedExchange:
         self.prepared: list[tuple[str, int]] = []
         self.payments: list[FundingReport] = []
         self.positions: dict[str, PositionReport] = {}
+        self.moved: list[tuple[Wallet, TransferReport]] = []
+        self.transfer_calls = 0
 
     def now(self) -> int:
         return self.market.now()
@@ -166,6 +170,33 @@ class ScriptedExchange:
 
     def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
         return [paid for paid in self.payments if paid.symbol == symbol and paid.at >= since]
+
+    def transfer(self, currency: str, amount: Decimal, source: Wallet, target: Wallet) -> str:
+        self.transfer_calls += 1
+        if self.on_place is not None:
+            hook, self.on_place = self.on_place, None
+            hook()
+        if self.refuse is not None:
+            raise self.refuse
+        name = f"t{len(self.moved) + 1}"
+        report = TransferReport(
+            transfer_id=name, currency=currency, amount=amount, at=self.now(), is_done=True
+        )
+        self.moved.append((source, report))
+        if self.lose_answer is not None:
+            raise self.lose_answer
+        return name
+
+    def transfers(
+        self, currency: str, source: Wallet, *, since: int, until: int
+    ) -> Sequence[TransferReport]:
+        if self.list_error is not None:
+            raise self.list_error
+        return [
+            report
+            for wallet, report in self.moved
+            if wallet is source and report.currency == currency and since <= report.at <= until
+        ]
 
     def balance(self) -> Mapping[str, Holding]:
         self._judge()

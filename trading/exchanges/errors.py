@@ -47,6 +47,7 @@ class Call(StrEnum):
     ORDER = "order"
     CANCEL = "cancel"
     SET = "set"  # a setting of the account
+    TRANSFER = "transfer"  # of funds between two wallets of the account
 
 
 #: Calls that say what becomes of money that is at stake already.
@@ -163,7 +164,7 @@ def classify(
 
 
 def _rejection(fault: Fault, text: str, call: Call) -> ExchangeError:
-    if call in (Call.ORDER, Call.CANCEL, Call.SET):
+    if call in (Call.ORDER, Call.CANCEL, Call.SET, Call.TRANSFER):
         return Rejected(fault, text)
     if fault is Fault.MARKET_UNKNOWN:
         return Unusable(fault, text)

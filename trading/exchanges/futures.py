@@ -15,6 +15,7 @@ from trading.exchanges.account import FENCE_S, PAGE, CcxtExchange, listed, named
 from trading.exchanges.answers import bad, is_about, listed_report, number, order_report
 from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
+from trading.exchanges.moving import listed_transfers, transfer_args, transfer_id
 from trading.exchanges.rights import futures_rights
 from trading.exchanges.sending import TRIGGERED
 from trading.market import (
@@ -26,6 +27,7 @@ from trading.market import (
     OrderType,
     PositionReport,
 )
+from trading.wallets import TransferReport, Wallet
 
 if TYPE_CHECKING:
     from trading.exchanges.ccxt_exchange import CcxtFeed
@@ -184,6 +186,18 @@ class CcxtFutures(CcxtExchange):
             if newest <= start:
                 raise bad("more payments at one moment than a page holds")
             start = newest
+
+    def transfer(self, currency: str, amount: Decimal, source: Wallet, target: Wallet) -> str:
+        """Move funds between two wallets, once; returns the exchange's id of the transfer."""
+        self._sign()  # the markets first: they know the currencies
+        args = transfer_args(self._client.raw, currency, amount, source, target)
+        return transfer_id(self._client.call(Call.TRANSFER, "transfer", *args))
+
+    def transfers(
+        self, currency: str, source: Wallet, *, since: int, until: int
+    ) -> Sequence[TransferReport]:
+        """Return the transfers of a currency out of a wallet between two moments (Unix ms)."""
+        return listed_transfers(self._read, currency, source, since=since, until=until)
 
 
 def _actual_id(algo: Mapping[str, Any]) -> str:

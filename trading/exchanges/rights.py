@@ -9,13 +9,18 @@ from trading.market import KeyRights
 
 
 def spot_rights(read: Callable[..., Any], *, is_testnet: bool) -> KeyRights:
-    """Return the rights of a Binance key. `read` asks ccxt; may raise ExchangeError."""
+    """Return the rights of a Binance key. `read` asks ccxt; may raise ExchangeError.
+
+    The testnet tells only of spot.
+    """
     if is_testnet:
         account = read(Call.READ, "private_get_account")
         return KeyRights(may_trade=_flag(account, "canTrade"))
     said = read(Call.READ, "sapi_get_account_apirestrictions")
     return KeyRights(
         may_trade=_flag(said, "enableSpotAndMarginTrading"),
+        # A right that must be given expressly: where nothing is said of it, it is not there.
+        may_trade_futures=said.get("enableFutures") is True,
         may_withdraw=_flag(said, "enableWithdrawals"),
         ip_bound=_flag(said, "ipRestrict"),
     )
@@ -26,6 +31,7 @@ def futures_rights(read: Callable[..., Any]) -> KeyRights:
     said = read(Call.READ, "sapi_get_account_apirestrictions")
     return KeyRights(
         may_trade=_flag(said, "enableFutures"),
+        may_trade_futures=_flag(said, "enableFutures"),
         may_withdraw=_flag(said, "enableWithdrawals"),
         ip_bound=_flag(said, "ipRestrict"),
     )
