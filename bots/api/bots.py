@@ -4,6 +4,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 
 from bots import control
+from bots.accept import accept_exchange
 from bots.api import schemas
 from bots.api.access import ApiRequest, access
 from bots.api.errors import Conflict, Problem
@@ -65,6 +66,14 @@ def cancel(request: ApiRequest, bot_id: int) -> object:
     """Have the next tick take the entry order back that waits at the exchange."""
     bot = own_bot(request, bot_id)
     return Status(202, control.command(bot, Command.Kind.CANCEL, by=request.auth.user, via=VIA))
+
+
+@router.post("/{bot_id}/accept", response={200: schemas.OrderOut, **REFUSALS}, auth=access("trade"))
+def accept(request: ApiRequest, bot_id: int) -> object:
+    """Book what the exchange no longer holds as left at the last price. The bot stays off."""
+    bot = own_bot(request, bot_id)
+    request.auth.needs_for(bot.mode)
+    return accept_exchange(bot, by=request.auth.user, via=VIA)
 
 
 @router.get("/{bot_id}/orders", response={200: Page[schemas.OrderOut], 404: Problem})

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bots import control
+from bots.accept import accept_exchange
 from bots.lifecycle import WindDown
 from bots.models import BotConfig, Command
 from bots.views.common import BUSY, Request, back, find_or_404, tell_busy
@@ -104,6 +105,18 @@ def _command(request: Request, pk: int, kind: Command.Kind, done: str) -> HttpRe
     if request.method == "GET":
         return _ask(request, bot, f"bots/{kind.value}.html")
     _do(request, lambda: control.command(bot, kind, by=request.user, via="page"), done)
+    return back(request, bot)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def accept(request: Request, pk: int) -> HttpResponse:
+    """Book what the exchange no longer holds of the position; GET asks first."""
+    bot = find_or_404(request.user, pk)
+    if request.method == "GET":
+        return _ask(request, bot, "bots/accept.html")
+    done = _("The difference is booked. Start the bot when both sides agree.")
+    _do(request, lambda: accept_exchange(bot, by=request.user, via="page"), done)
     return back(request, bot)
 
 

@@ -61,6 +61,7 @@ GATES = {
     "reconciled": _("The exchange was asked, and the ledger agrees with it."),
     "position_closed": _("The position is closed."),
     "replaced": _("It was replaced by another one."),
+    "adjusted": _("What the exchange no longer holds was booked as left."),
     "adopted": _("It was found at the exchange and taken in."),
     "outpaced": _("You changed the bot meanwhile: nothing was sent."),
     "killed": _("The worker ended in the middle of this tick; the next one went on."),

@@ -63,8 +63,8 @@ def traded_bot(owner: User, name: str = "Traded") -> BotConfig:
     return bot
 
 
-def resting_entry(bot: BotConfig, **values: Any) -> Order:
-    """Give a started bot an entry order that is known to rest at the exchange."""
+def resting_order(bot: BotConfig, **values: Any) -> Order:
+    """Give a started bot an order, by default an entry, that rests at the exchange."""
     state = BotState.objects.get(pk=bot.pk)
     now = timezone.now()
     row = {
@@ -84,9 +84,10 @@ def resting_entry(bot: BotConfig, **values: Any) -> Order:
         **values,
     }
     order = Order.objects.create(bot=bot, account=bot.account, **row)
-    BotState.objects.filter(pk=bot.pk).update(
-        has_unsettled_orders=True, status="running", reason="entry_resting"
-    )
+    told = {"has_unsettled_orders": True, "status": "running", "reason": "entry_resting"}
+    if order.purpose == Order.Purpose.PROTECT:
+        told = {"has_protection": True}
+    BotState.objects.filter(pk=bot.pk).update(**told)
     return order
 
 

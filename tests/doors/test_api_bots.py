@@ -12,7 +12,7 @@ from bots import control, schedule, tick
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import BotConfig, BotState, Command, Fill, Order, StateEvent, User
 from tests.doors.client import PAPER, Caller
-from tests.doors.content import make_key, resting_entry, traded_bot
+from tests.doors.content import make_key, resting_order, traded_bot
 
 
 def test_a_start_answers_exactly_this_and_leaves_pending(
@@ -97,7 +97,7 @@ def test_an_entry_order_that_rests_can_be_cancelled(as_alice: Caller, bot: BotCo
     as_alice.post(f"/bots/{bot.pk}/start")
     path = f"/bots/{bot.pk}/cancel"
     assert as_alice.post(path).body["reason"] == "no_order"
-    resting_entry(bot)
+    resting_order(bot)
     answer = as_alice.post(path)
     assert (answer.status, answer.body["kind"], answer.body["status"]) == (202, "cancel", "pending")
     assert as_alice.post(path).body["reason"] == "pending"
@@ -106,9 +106,9 @@ def test_an_entry_order_that_rests_can_be_cancelled(as_alice: Caller, bot: BotCo
     assert told == ["limit", "entry", "64000.1", None, "", False]
 
 
-def test_what_is_filled_of_a_resting_entry_can_be_left(as_alice: Caller, alice: User) -> None:
+def test_what_is_filled_of_a_resting_order_can_be_left(as_alice: Caller, alice: User) -> None:
     bot = traded_bot(alice)
-    resting_entry(bot, status="partial", filled=Decimal("0.001"))
+    resting_order(bot, status="partial", filled=Decimal("0.001"))
     assert as_alice.post(f"/bots/{bot.pk}/enter").body["reason"] == "order_unknown"
     assert as_alice.post(f"/bots/{bot.pk}/exit").status == 202
 

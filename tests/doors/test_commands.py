@@ -27,9 +27,10 @@ from bots.models import (
     User,
 )
 from tests.doors.client import Caller
-from tests.doors.content import resting_entry, traded_bot
+from tests.doors.content import resting_order, traded_bot
 
 NAMES = [
+    "accept_exchange",
     "cancel_orders",
     "check_invariants",
     "create_api_token",
@@ -107,7 +108,7 @@ def test_an_entry_order_that_rests_is_cancelled_by_the_next_tick(bot: BotConfig)
     run("start_bot", bot.pk)
     code, lines = run("cancel_orders", bot.pk)
     assert (code, "(no_order)" in lines[-1]) == (1, True)
-    resting_entry(bot)
+    resting_order(bot)
     assert run("cancel_orders", bot.pk)[0] == 0
     waiting = Command.objects.get(bot=bot)
     assert (waiting.kind, waiting.status, waiting.via) == ("cancel", "pending", "command")

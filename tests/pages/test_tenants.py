@@ -19,6 +19,7 @@ OWNED = {
     "bot-enter": "GET POST",
     "bot-exit": "GET POST",
     "bot-cancel": "POST",
+    "bot-accept": "GET POST",
     "bot-settings": "GET POST",
     "bot-delete": "GET POST",
     "bot-decisions": "GET",
