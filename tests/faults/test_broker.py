@@ -61,11 +61,11 @@ def test_B2_redis_fails_in_mid_order_and_ticks_come_back(
     alice: User,
 ) -> None:
     traps = Traps(folder=trap_folder)
-    traps.set("intent.after", bot, "hold")
+    traps.set("tick.claimed", bot, "hold")
+    traps.wait_until_held("tick.claimed", bot)
     stage.ask(bot, "enter")
-    traps.wait_until_held("intent.after", bot)
     trouble(platform)
-    traps.let_go("intent.after", bot)
+    traps.let_go("tick.claimed", bot)
     # The order needs no broker: it is sent, answered and booked.
     wait_for(as_alice, bot.pk, in_position=True, has_unsettled_orders=False)
     second = live_bot(name="Second", start=False)
