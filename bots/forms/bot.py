@@ -129,7 +129,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         data = super().clean() or self.cleaned_data
         if data.get("position_type") == PositionType.SPOT:
             for name in FUTURES_ONLY:
-                data[name] = BotConfig._meta.get_field(name).get_default()
+                data[name] = getattr(BotConfig(), name)
                 self.errors.pop(name, None)
         if data.get("mode") == Mode.PAPER:
             data["account"] = self._own_book(data)
@@ -182,7 +182,7 @@ class BotForm(forms.ModelForm[BotConfig]):
 
 def _says_something(field: BoundField) -> bool:
     """Whether a field has an error, or holds anything but its default."""
-    default = BotConfig._meta.get_field(field.name).get_default()
+    default = getattr(BotConfig(), field.name)
     empty = (None, "")
     value = field.value()
     same = value == default or str(value) == str(default) or (value in empty and default in empty)

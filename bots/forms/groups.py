@@ -54,6 +54,7 @@ GROUPS = (
             "protect_on_exchange",
             "max_daily_trades",
             "max_daily_loss_perc",
+            "loss_includes_open",
             "daily_target_perc",
         ),
     ),
@@ -78,7 +79,6 @@ GROUPS = (
             "stop_guard_stops",
             "stop_guard_minutes",
             "max_drawdown_perc",
-            "loss_includes_open",
         ),
         help=_("They keep the bot from entering after a bad time. Empty means off."),
         folds=True,
@@ -89,7 +89,7 @@ LABELS = {
     "entry_timeout_seconds": _("patience, seconds"),
     "entry_fallback": _("when the patience is over"),
     "stop_guard_stops": _("stop guard: number of stops"),
-    "loss_includes_open": _("daily loss counts the open position"),
+    "loss_includes_open": _("Loss counts the open position"),
 }
 HELP = {
     "name": _("Your own word for it."),
@@ -133,6 +133,6 @@ HELP = {
     "max_drawdown_perc": _(
         "Of the initial capital, below the highest profit since the start: switches the bot off."
     ),
-    "loss_includes_open": _("And the position is closed when the limit is reached with it."),
+    "loss_includes_open": _("The daily loss, that is; at the limit the position is closed, too."),
     "check_interval_seconds": _("How often the bot looks at the market."),
 }

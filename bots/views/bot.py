@@ -181,7 +181,8 @@ def orders(request: Request, pk: int) -> HttpResponse:
     rows = protective if is_protective else every.exclude(purpose=Order.Purpose.PROTECT)
     more = {
         "statuses": words.STATUSES,
-        "reasons": words.ORDER_REASONS,
+        "reasons": words.LEVELS if is_protective else words.ORDER_REASONS,
+        "gates": words.ORDER_REASONS,
         "kind": PROTECTIVE if is_protective else "",
         "has_protective": is_protective or protective.exists(),
         "comparison": _comparison(found),

@@ -17,6 +17,7 @@ from trading import strategies
 __all__ = [
     "DOORS",
     "GATES",
+    "LEVELS",
     "NUMBERS",
     "ORDER_REASONS",
     "STATUSES",
@@ -68,6 +69,12 @@ GATES = {
 }
 #: Why an order was written, or taken back.
 ORDER_REASONS = {**GATES, "liquidation": _("The exchange liquidated the position.")}
+#: What an order that protects a position stands for.
+LEVELS = {
+    "stop_loss": _("Stop loss"),
+    "trailing_stop": _("Trailing stop"),
+    "take_profit": _("Take profit"),
+}
 NUMBERS = {
     "price": _("price"),
     "entry_price": _("entry"),

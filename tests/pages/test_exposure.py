@@ -164,7 +164,8 @@ def test_protective_orders_are_shown_apart(alice: User, client: Client) -> None:
     BotState.objects.filter(pk=bot.pk).update(has_unsettled_orders=False, reason="in_position")
     for kind, trigger in (("stop", "65170.11"), ("target", "70000")):
         names = {"client_order_id": f"bs1{kind}", "type": kind, "trigger": Decimal(trigger)}
-        resting_order(bot, **PROTECT, **names, pair="bs1pair", amount=Decimal("0.0015"))
+        level = {"reason": "stop_loss" if kind == "stop" else "take_profit", "pair": "bs1pair"}
+        resting_order(bot, **PROTECT | names | level, amount=Decimal("0.0015"))
     text = _panel(client, bot)
     assert "stop @ 65,170.11 · sell 0.00150" in text
     assert "target @ 70,000.00 · sell 0.00150" in text
@@ -174,6 +175,8 @@ def test_protective_orders_are_shown_apart(alice: User, client: Client) -> None:
     assert "65,170.11" not in trades
     assert "65,170.11 trigger" in apart
     assert "pair bs1pair" in apart
+    assert "Take profit" in apart
+    assert "was reached" not in apart
     assert "limit, never taking" not in apart
 
 

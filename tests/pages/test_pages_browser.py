@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bots.models import BotState, User
 from tests.browser import sign_in, watch
@@ -110,3 +110,21 @@ def test_the_stop_dialog_asks_and_a_preset_fills_what_was_not_typed(
     expect(seen.locator("#id_name")).to_have_value("typed")
     expect(seen.locator("#check")).to_contain_text("Worst day: −5.00 % = 50.00 USDT")
     assert problems() == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_fields_that_do_not_apply_stay_out_of_sight_with_and_without_scripts(
+    browser: Browser, live_server: Any, alice: User, scripts: bool
+) -> None:
+    page = browser.new_context(java_script_enabled=scripts).new_page()
+    sign_in(page, alice, live_server.url)
+    page.goto(f"{live_server.url}/bots/new/")
+    expect(page.locator("#group-futures")).to_be_hidden()
+    page.select_option("#id_position_type", "futures")
+    expect(page.locator("#id_leverage")).to_be_visible()
+    page.click("#group-entry summary")
+    expect(page.locator("#id_max_spread_perc")).to_be_visible()
+    expect(page.locator("#id_entry_timeout_seconds")).to_be_hidden()
+    page.select_option("#id_entry_type", "post_only")
+    expect(page.locator("#id_entry_timeout_seconds")).to_be_visible()
+    page.context.close()
