@@ -71,6 +71,8 @@ class Held:
         fresh = BotState.objects.filter(**self.mine).first()
         if fresh is None:
             raise LeaseLost(f"bot {self.bot.pk}: fence {self.state.fence} has passed")
+        # The row of a killed tick that this one closed is the newest, and only this tick knows it.
+        fresh.decision_id = self.state.decision_id
         self.state = fresh
 
 

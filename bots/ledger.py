@@ -19,6 +19,7 @@ from bots.lease import Held, LeaseLost
 from bots.lifecycle import Duty
 from bots.models import BotState, Command, Installation, Order, Outpaced
 from bots.models.ledger import new_client_order_id
+from bots.models.state import Protection
 from trading.exchange import Exchange, ExchangeError
 from trading.execution import Decision
 from trading.market import EXACT, OrderReport, OrderStatus, Rules, quantize
@@ -248,6 +249,10 @@ def _note_settled(held: Held, row: BotState) -> None:
     protect = [status for purpose, status in left if purpose == Order.Purpose.PROTECT]
     others = len(left) - len(protect)
     waiting = [status for status in protect if status != OrderStatus.OPEN]
-    BotState.objects.filter(**held.mine).update(
-        has_unsettled_orders=bool(others or waiting), has_protection=bool(protect)
-    )
+    changes: dict[str, Any] = {
+        "has_unsettled_orders": bool(others or waiting),
+        "has_protection": bool(protect),
+    }
+    if not protect and row.protection == Protection.RESTING:
+        changes["protection"] = ""  # nothing rests any more: who watches now, the tick will tell
+    BotState.objects.filter(**held.mine).update(**changes)

@@ -232,7 +232,8 @@ class Schedules(RuleBasedStateMachine):
         stage.pass_time(61)
         for _ in range(6):
             for bot in self.cast.bots:
-                stage.tick(bot, 21)
+                if stage.tick(bot, 21) is None:
+                    stage.compare(bot)
             if not Order.objects.filter(bot__in=self.cast.bots, is_settled=False).exists():
                 break
         stage.roll_over()

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from bots import control, failpoints, reset, tick
+from bots import control, failpoints, reconcile, reset, tick
 from bots.models import Account, BotConfig, BotState, Order, User
 from bots.world import World
 from tests.engine.bench import make_bot
@@ -116,15 +116,21 @@ class Stage:
     def tick(self, bot: BotConfig, after: float = 0) -> Any:
         """Let time pass and tick a bot; returns its outcome, or None."""
         self.pass_time(after)
-        data = MarketData(price_ttl_s=0, markets_ttl_s=0, failure_ttl_s=0)
-        world = World(clock=self.clock, data=data, feed=self.market, exchange=self.venue)
         free = not self.is_leased(bot)
         if free:
             self.taken_at[bot.pk] = self.elapsed
-        found = tick.run(bot.pk, world)
+        found = tick.run(bot.pk, self._world())
         if free and not self.is_leased(bot):
             self.taken_at.pop(bot.pk, None)
         return found
+
+    def compare(self, bot: BotConfig) -> None:
+        """Compare a bot with its exchange, as the sweep does with one that nobody ticks."""
+        reconcile.reconcile(bot.pk, self._world())
+
+    def _world(self) -> World:
+        data = MarketData(price_ttl_s=0, markets_ttl_s=0, failure_ttl_s=0)
+        return World(clock=self.clock, data=data, feed=self.market, exchange=self.venue)
 
     def is_leased(self, bot: BotConfig) -> bool:
         return BotState.objects.filter(pk=bot.pk, lease_until__gt=Now()).exists()
