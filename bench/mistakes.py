@@ -163,7 +163,7 @@ MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (
     (
         "clients write status and counters",
         [
-            edit("bots/api/schemas.py", 'ConfigDict(extra="forbid"', 'ConfigDict(extra="allow"'),
+            edit("bots/api/shapes.py", 'ConfigDict(extra="forbid"', 'ConfigDict(extra="allow"'),
             edit(
                 "bots/setup.py",
                 'raise ValidationError({name: _("This is not a setting.")})',
