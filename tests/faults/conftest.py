@@ -47,6 +47,9 @@ __all__ = [
     "worker",
 ]
 
+# Their asserts shall tell what they saw.
+pytest.register_assert_rewrite("tests.faults.stage", "tests.whole.ledger")
+
 on_postgres = os.environ.get("TEST_DATABASE", "sqlite") == "postgres"
 #: Rows about one of the databases are not collected with the other.
 collect_ignore = ["test_sqlite.py"] if on_postgres else ["test_postgres.py"]

@@ -20,8 +20,9 @@ Tick = Callable[[int], Outcome | None]
 
 
 @pytest.fixture
-def checked(db: None, exchange: ExchangeControl) -> Iterator[None]:
-    """Whatever the row did: the books agree at its end."""
+def checked(scaled: Any, db: None, exchange: ExchangeControl) -> Iterator[None]:
+    """Whatever the row did: the books agree at its end. No answer is late on a busy machine."""
+    scaled.HTTP_TIMEOUT_SECONDS = 10
     yield
     for bot in BotConfig.objects.all():
         control.stop(bot, by=None, via="command")
@@ -202,3 +203,36 @@ def test_X10_candles_that_cannot_be_believed_make_no_order(
     exchange.clear_faults()
     tick_now(bot.pk)
     assert state_of(as_alice, bot.pk)["status"] == "running"
+
+
+def test_X9_what_the_owner_does_by_hand_is_not_touched_until_something_is_missing(
+    exchange: ExchangeControl,
+    live_bot: MakeBot,
+    tick_now: Tick,
+    as_alice: Caller,
+    settings: Any,
+) -> None:
+    settings.RECONCILE_SECONDS = 0  # each tick compares
+    first, second = live_bot(name="First"), live_bot(name="Second")
+    other = live_bot(name="Other coin", symbol="ETH/USDT")
+    for bot in (first, second):
+        stage.ask(bot, "enter")
+        tick_now(bot.pk)
+    tick_now(other.pk)
+    ours = exchange.balances()["BTC"]["free"]
+    since = now_of(exchange)
+    exchange.set_balance("default", "BTC", ours + 1)  # bought by hand: no business of ours
+    for bot in (first, second, other):
+        tick_now(bot.pk)
+        assert state_of(as_alice, bot.pk)["status"] == "running"
+    exchange.set_balance("default", "BTC", ours / 2)  # sold by hand: some of it was the bots'
+    for bot in (first, second, other):
+        tick_now(bot.pk)
+    for bot in (first, second):
+        state = state_of(as_alice, bot.pk)
+        assert (state["status"], state["reason"]) == ("error", "reconcile"), state
+        told = state["last_error_message"]
+        assert f"{(ours / 2).normalize():f}" in told
+        assert f"{ours.normalize():f}" in told
+    assert state_of(as_alice, other.pk)["status"] == "running"
+    assert posts(exchange, since) == []
