@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bots.connect import account_exchange, feed_of
-from bots.lifecycle import Mode
+from bots.lifecycle import Mode, PositionType
 from bots.models import Account, ApiKey, Balance, Market, PaperBalance
 from bots.models.fields import plain
 from bots.outcome import key_message_for
@@ -17,14 +17,20 @@ from trading.exchange import ExchangeError, Fault, Refused
 from trading.market import Holding, KeyRights, Rules
 
 WITHDRAWS = "this key may withdraw: make one that may only read and trade"
-MAY_NOT_TRADE = "this key may not trade on spot"
+MAY_NOT_TRADE = {
+    PositionType.SPOT: "this key may not trade on spot",
+    PositionType.FUTURES: "this key may not trade futures, and a bot of this account does",
+}
+#: How the perpetuals are spelt that bots trade: others are margined in other currencies.
+PERPETUAL = "/USDT:USDT"
 
 
 def check_key(key_id: int) -> ApiKey | None:
     """Ask the exchange what a key may do and write the answer on its row.
 
-    A key that may withdraw, or may not trade, is refused (is_valid False). While the exchange
-    cannot be asked the key stays unchecked (is_valid None). None: the key is gone.
+    A key that may withdraw is refused (is_valid False), and so is one that may not trade what the
+    account's bots trade: spot, where there are none yet. While the exchange cannot be asked the
+    key stays unchecked (is_valid None). None: the key is gone.
     """
     key = ApiKey.objects.select_related("account").filter(pk=key_id).first()
     if key is None:
@@ -36,13 +42,21 @@ def check_key(key_id: int) -> ApiKey | None:
     except ExchangeError as error:
         _write(key, valid=key.is_valid, fault=error.fault, detail=error.text, rights=None)
     else:
-        refused = WITHDRAWS if rights.may_withdraw else ""
-        refused = refused or (MAY_NOT_TRADE if rights.may_trade is False else "")
+        refused = WITHDRAWS if rights.may_withdraw else _missing_right(key, rights)
         fault = Fault.KEY_RIGHTS if refused else None
         _write(key, valid=not refused, fault=fault, detail=refused, rights=rights)
         # Whoever has just added a key looks for the balance next.
         refresh_balance(key.account_id)
     return key
+
+
+def _missing_right(key: ApiKey, rights: KeyRights) -> str:
+    """Return what a bot of the account wants to trade and the key may not, "" for nothing."""
+    bots = key.account.bots.alive()
+    wanted = set(bots.values_list("position_type", flat=True)) or {PositionType.SPOT.value}
+    may = {PositionType.SPOT: rights.may_trade, PositionType.FUTURES: rights.may_trade_futures}
+    missing = [kind for kind in PositionType if kind in wanted and may[kind] is False]
+    return MAY_NOT_TRADE[missing[0]] if missing else ""
 
 
 def _write(
@@ -54,8 +68,9 @@ def _write(
     changed = ["is_valid", "check_fault", "check_message"]
     if rights is not None:
         key.may_trade, key.may_withdraw = rights.may_trade, rights.may_withdraw
+        key.may_trade_futures = rights.may_trade_futures
         key.ip_bound, key.checked_at = rights.ip_bound, timezone.now()
-        changed += ["may_trade", "may_withdraw", "ip_bound", "checked_at"]
+        changed += ["may_trade", "may_trade_futures", "may_withdraw", "ip_bound", "checked_at"]
     key.save(update_fields=changed)
 
 
@@ -68,7 +83,8 @@ def refresh_balance(account_id: int) -> Balance | None:
         rows = PaperBalance.objects.filter(account=account)
         return _store(account, {row.currency: Holding(free=row.units) for row in rows})
     try:
-        return _store(account, account_exchange(account).balance())
+        spot = account_exchange(account).balance()
+        return _store(account, spot, _futures_balance(account))
     except ExchangeError as error:
         text = key_message_for(error.fault, error.text)[:500]
         failure = {"fault": error.fault.value, "message": text}
@@ -76,27 +92,60 @@ def refresh_balance(account_id: int) -> Balance | None:
         return balance
 
 
-def _store(account: Account, holdings: Mapping[str, Holding]) -> Balance:
-    spot = {currency: plain(held.total) for currency, held in sorted(holdings.items())}
+def _futures_balance(account: Account) -> Mapping[str, Holding]:
+    """Return what the futures wallet holds; nothing where the key may not look into it."""
+    if not ApiKey.objects.filter(account=account, may_trade_futures=True).exists():
+        return {}
+    try:
+        return account_exchange(account, PositionType.FUTURES).balance()
+    except Refused:
+        # The same key was good for spot a moment ago: it has lost this right since its check.
+        return {}
+
+
+def _store(
+    account: Account, spot: Mapping[str, Holding], futures: Mapping[str, Holding] | None = None
+) -> Balance:
+    now = timezone.now()
     balance, _ = Balance.objects.update_or_create(
         account=account,
-        defaults={"spot": spot, "as_of": timezone.now(), "fault": "", "message": ""},
+        defaults={
+            "spot": _totals(spot),
+            "futures": _totals(futures or {}),
+            "as_of": now,
+            "fault": "",
+            "message": "",
+        },
     )
     return balance
 
 
-def refresh_markets(exchange: str, mode: str, *, max_age: timedelta = timedelta(0)) -> int:
-    """Read an exchange's market rules into Market rows. Returns how many there are.
+def _totals(holdings: Mapping[str, Holding]) -> dict[str, str]:
+    return {currency: plain(held.total) for currency, held in sorted(holdings.items())}
+
+
+def refresh_markets(
+    exchange: str,
+    mode: str,
+    position_type: str = PositionType.SPOT,
+    *,
+    max_age: timedelta = timedelta(0),
+) -> int:
+    """Read an exchange's rules of spot or futures into Market rows. Returns how many there are.
 
     Rows younger than `max_age` are left alone. Symbols that vanished are kept, not tradable.
     """
-    rows = Market.objects.filter(exchange=exchange, mode=mode)
+    rows = Market.objects.of(position_type).filter(exchange=exchange, mode=mode)
     newest = rows.order_by("-as_of").values_list("as_of", flat=True).first()
     now = timezone.now()
     if newest is not None and now - newest < max_age:
         return rows.count()
-    rules = feed_of(exchange, mode, World()).symbols()
-    markets = [_market(exchange, mode, one) for one in rules.values()]
+    rules = feed_of(exchange, mode, World(), position_type).symbols()
+    markets = [
+        _market(exchange, mode, one)
+        for one in rules.values()
+        if position_type == PositionType.SPOT or one.symbol.endswith(PERPETUAL)
+    ]
     for market in markets:
         market.as_of = now
     columns = [field.name for field in Market._meta.concrete_fields if field.name != "id"]

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from bots import holders, reset, schedule
-from bots.lifecycle import Duty, Mode
-from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market
+from bots import holders, reset, schedule, transferring, transfers
+from bots.lifecycle import Duty, Mode, PositionType
+from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market, Transfer
 from bots.models.validity import SIMULATED
+from trading.exchanges.account import FENCED
 
 CHUNK = 500
 
@@ -31,6 +32,7 @@ def sweep() -> dict[str, int]:
     balances = _queue_balances()
     markets = _queue_markets()
     comparisons = _queue_comparisons()
+    transfers_ = _queue_transfers()
     reset.go_on(rolled, settings.RESET_SPREAD_SECONDS)
     Heartbeat.beat("sweep", f"{len(rolled)} rolled over, {len(late)} late")
     return {
@@ -41,6 +43,7 @@ def sweep() -> dict[str, int]:
         "balances": balances,
         "markets": markets,
         "comparisons": comparisons,
+        "transfers": transfers_,
     }
 
 
@@ -96,26 +99,59 @@ def _queue_comparisons() -> int:
     return len(left)
 
 
+def _queue_transfers() -> int:
+    """Queue what was asked for and not taken yet, and what has no answer; close what is too old."""
+    transfers.expire()
+    waiting = Transfer.objects.filter(status=Transfer.Status.REQUESTED)
+    requested = list(waiting.values_list("pk", flat=True))
+    unanswered = transferring.unanswered()
+    for pk in requested:
+        schedule.send(transfers.SEND, pk)
+    for pk in unanswered:
+        schedule.send("bots.tasks.look_up_transfer", pk)
+    return len(requested) + len(unanswered)
+
+
 def _queue_markets() -> int:
     """Queue a reading of market rules wherever they are missing or old."""
-    ticking = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT])
-    used = set(ticking.values_list("exchange", "mode").distinct())
-    keyed = Account.objects.filter(key__isnull=False).exclude(key__is_valid=False)
-    used |= set(keyed.values_list("exchange", "mode").distinct())
-    used.add((SIMULATED, Mode.PAPER.value))
     fresh = timezone.now() - timedelta(seconds=settings.MARKETS_TTL_SECONDS)
-    known = set(Market.objects.filter(as_of__gt=fresh).values_list("exchange", "mode").distinct())
-    for exchange, mode in sorted(used - known):
-        schedule.send("bots.tasks.refresh_markets", exchange, mode)
-    return len(used - known)
+    old = []
+    for kind in PositionType:
+        rows = Market.objects.of(kind).filter(as_of__gt=fresh)
+        known = set(rows.values_list("exchange", "mode").distinct())
+        old += [(*place, kind.value) for place in sorted(_markets_wanted(kind) - known)]
+    for where in old:
+        schedule.send("bots.tasks.refresh_markets", *where)
+    return len(old)
+
+
+def _markets_wanted(kind: PositionType) -> set[tuple[str, str]]:
+    """Return the exchanges and modes whose spot or futures markets somebody may ask for.
+
+    Futures: where a bot trades them, or a key for real money could.
+    """
+    ticking = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT], position_type=kind)
+    keyed = Account.objects.filter(key__isnull=False).exclude(key__is_valid=False)
+    if kind == PositionType.FUTURES:
+        keyed = keyed.filter(mode=Mode.LIVE, exchange__in=FENCED)
+    used = set(ticking.values_list("exchange", "mode").distinct())
+    used |= set(keyed.values_list("exchange", "mode").distinct())
+    return used | {(SIMULATED, Mode.PAPER.value)} if kind == PositionType.SPOT else used
 
 
 def _queue_key_checks() -> int:
     old = timezone.now() - timedelta(hours=settings.KEY_CHECK_HOURS)
-    keys = ApiKey.objects.filter(Q(checked_at=None) | Q(checked_at__lt=old))
+    due = Q(checked_at=None) | Q(checked_at__lt=old)
+    # A bot may have been made since the check that wants more rights than those before it.
+    lacks = Q(check_fault="", may_trade_futures=False, account__bots__in=_futures_bots())
+    keys = ApiKey.objects.filter(due | lacks).distinct()
     for pk in keys.values_list("pk", flat=True):
         schedule.send("bots.tasks.check_key", pk)
     return len(keys)
+
+
+def _futures_bots() -> QuerySet[BotConfig]:
+    return BotConfig.objects.alive().filter(position_type=PositionType.FUTURES)
 
 
 def _queue_balances() -> int:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from celery import shared_task
 from celery.signals import worker_init, worker_ready
 
-from bots import accounts, reset, schedule, tick
+from bots import accounts, reset, schedule, tick, transferring
 from bots import reconcile as reconciling
 from bots import sweep as sweeping
 from bots.models import Heartbeat
@@ -71,9 +71,22 @@ def refresh_balance(account_id: int) -> None:
 
 
 @shared_task
-def refresh_markets(exchange: str, mode: str) -> None:
+def refresh_markets(exchange: str, mode: str, position_type: str = "spot") -> None:
     # A second message of the same minute finds the rows fresh.
     try:
-        accounts.refresh_markets(exchange, mode, max_age=timedelta(minutes=1))
+        accounts.refresh_markets(exchange, mode, position_type, max_age=timedelta(minutes=1))
     except ExchangeError as error:
-        log.warning("market rules of %s (%s) not read: %s", exchange, mode, error)
+        log.warning("%s rules of %s (%s) not read: %s", position_type, exchange, mode, error)
+
+
+@shared_task
+def send_transfer(transfer_id: int) -> None:
+    transferring.send(transfer_id)
+
+
+@shared_task
+def look_up_transfer(transfer_id: int) -> None:
+    try:
+        transferring.look_up(transfer_id)
+    except ExchangeError as error:
+        log.warning("transfer %s not looked up: %s", transfer_id, error)

@@ -116,9 +116,12 @@ def _refusal(held: Held) -> Reason | None:
 
 
 def _has_wrong_rights(bot: BotConfig) -> bool:
-    """Whether the last check refused the key. It may still sell: exits go on."""
-    keys = ApiKey.objects.filter(account=bot.account, check_fault=Fault.KEY_RIGHTS)
-    return keys.exists()
+    """Whether the last check refused the key to this bot. It may still sell: exits go on."""
+    key = ApiKey.objects.filter(account=bot.account, check_fault=Fault.KEY_RIGHTS).first()
+    if key is None:
+        return False
+    # A right that only the account's other bots miss is no reason to switch this one off.
+    return key.may_withdraw is not False or not key.may(bot.position_type)
 
 
 def _compare(held: Held, exchange: Exchange, rules: Rules) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bots.views import actions, bot, dashboard, edit, keys, profile, status
+from bots.views import actions, bot, dashboard, edit, keys, profile, status, transfers
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -29,6 +29,8 @@ urlpatterns = [
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:pk>/delete/", keys.key_delete, name="key-delete"),
     path("keys/<int:pk>/limits/", keys.limits, name="account-limits"),
+    path("keys/<int:pk>/transfer/", transfers.transfer, name="account-transfer"),
+    path("transfers/<int:pk>/close/", transfers.transfer_close, name="transfer-close"),
     path("profile/", profile.profile, name="profile"),
     path("profile/tokens/", profile.token_create, name="token-create"),
     path("profile/tokens/<int:pk>/revoke/", profile.token_revoke, name="token-revoke"),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop, ngettext
 from bots import control, setup
 from bots.admin.base import NoChanges, ReadOnly, money
 from bots.admin.verbs import VIA
-from bots.models import Account, ApiKey, ApiToken, Balance, Comparison, User
+from bots.models import Account, ApiKey, ApiToken, Balance, Comparison, Transfer, User
 
 
 @admin.register(User)
@@ -94,6 +94,7 @@ class Keys(ReadOnly[ApiKey]):
         "owner",
         "last4",
         "is_valid",
+        "may_trade_futures",
         "may_withdraw",
         "ip_bound",
         "last_check",
@@ -163,3 +164,24 @@ class Comparisons(ReadOnly[Comparison]):
     @admin.display(description=_("owner"))
     def owner(self, comparison: Comparison) -> str:
         return comparison.account.owner.get_username()
+
+
+@admin.register(Transfer)
+class Transfers(ReadOnly[Transfer]):
+    list_display = [
+        "created_at",
+        "account",
+        "owner",
+        money(Transfer, "amount"),
+        "currency",
+        "direction",
+        "status",
+        "via",
+    ]
+    list_filter = ["status", "direction"]
+    list_select_related = ["account__owner"]
+    search_fields = ["account__label", "account__owner__username", "exchange_id"]
+
+    @admin.display(description=_("owner"))
+    def owner(self, transfer: Transfer) -> str:
+        return transfer.account.owner.get_username()

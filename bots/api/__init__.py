@@ -9,6 +9,7 @@ from bots.api.keys import router as keys
 from bots.api.site import Api
 from bots.api.states import router as states
 from bots.api.throttle import PerUser
+from bots.api.transfers import router as transfers
 
 __all__ = ["api"]
 
@@ -28,3 +29,4 @@ api.add_router("/bot-configs", configs, tags=["bot-configs"])
 api.add_router("/bot-states", states, tags=["bot-states"])
 api.add_router("/api-keys", keys, tags=["api-keys"])
 api.add_router("/accounts", accounts, tags=["accounts"])
+api.add_router("/accounts", transfers, tags=["accounts"])

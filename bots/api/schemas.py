@@ -193,6 +193,7 @@ class KeyOut(Schema):
     last4: str
     is_valid: bool | None = Field(description="null until a worker has asked the exchange")
     may_trade: bool | None
+    may_trade_futures: bool | None
     may_withdraw: bool | None
     ip_bound: bool | None
     checked_at: datetime | None

@@ -9,6 +9,7 @@ from bots.models.operations import Heartbeat, Installation, Market, Silence
 from bots.models.paper import PaperBalance, PaperOrder
 from bots.models.state import BotState, Outpaced, StateEvent
 from bots.models.token import ApiToken
+from bots.models.transfers import Transfer
 
 __all__ = [
     "Account",
@@ -32,5 +33,6 @@ __all__ = [
     "PaperOrder",
     "Silence",
     "StateEvent",
+    "Transfer",
     "User",
 ]

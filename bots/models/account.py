@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from bots.lifecycle import Mode
+from bots.lifecycle import Mode, PositionType
 from bots.models.fields import MoneyField, SecretField
 
 
@@ -125,6 +125,7 @@ class ApiKey(models.Model):
         _("valid"), null=True, help_text=_("null until a worker has checked it")
     )
     may_trade = models.BooleanField(_("may trade"), null=True)
+    may_trade_futures = models.BooleanField(_("may trade futures"), null=True)
     may_withdraw = models.BooleanField(_("may withdraw"), null=True)
     ip_bound = models.BooleanField(_("bound to an IP address"), null=True)
     checked_at = models.DateTimeField(_("checked at"), null=True)
@@ -143,6 +144,10 @@ class ApiKey(models.Model):
 
     def __repr__(self) -> str:
         return f"<ApiKey {self.pk} …{self.last4}>"
+
+    def may(self, position_type: str) -> bool | None:
+        """Whether the key may trade spot or futures, as far as the exchange told."""
+        return self.may_trade_futures if position_type == PositionType.FUTURES else self.may_trade
 
     @classmethod
     def put(cls, *, owner: User, exchange: str, mode: str, label: str, **secrets: str) -> "ApiKey":

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from bots.lifecycle import PositionType
 from bots.models.fields import MoneyField
 from bots.models.ledger import ALPHABET
 
@@ -56,6 +57,13 @@ class Installation(models.Model):
         return cls.objects.get_or_create(pk=1, defaults={"mark": mark})[0]
 
 
+class MarketManager(models.Manager["Market"]):
+    def of(self, position_type: str) -> models.QuerySet["Market"]:
+        """Return the markets of spot or futures: perpetuals are spelt BTC/USDT:USDT."""
+        perpetual = models.Q(symbol__contains=":")
+        return self.filter(perpetual if position_type == PositionType.FUTURES else ~perpetual)
+
+
 class Market(models.Model):
     """One market's rules as a worker last read them: pages search and check against these."""
 
@@ -71,6 +79,8 @@ class Market(models.Model):
     min_notional = MoneyField(_("least value"), default=0)
     taker_fee = MoneyField(_("taker fee"), default=0)
     as_of = models.DateTimeField(_("as of"), default=timezone.now)
+
+    objects = MarketManager()
 
     class Meta:
         verbose_name = _("market")

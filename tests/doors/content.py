@@ -22,6 +22,7 @@ from bots.models import (
     Market,
     Order,
     Silence,
+    Transfer,
     User,
 )
 
@@ -111,6 +112,16 @@ def fill(owner: User) -> Content:
         amount=Decimal("-0.01"),
         at=now,
         trading_day=now.date(),
+    )
+    Transfer.objects.create(
+        account=key.account,
+        currency="USDT",
+        amount=Decimal(25),
+        direction="to_futures",
+        status="unknown",
+        by=owner,
+        via="page",
+        expires_at=now,
     )
     Market.objects.get_or_create(
         exchange="simulated",

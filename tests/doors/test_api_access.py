@@ -11,6 +11,7 @@ from bots.models.token import SCOPES
 from tests.doors.client import KEY, PAPER, Caller, signed_in
 from tests.doors.content import CANARIES, Content, fill
 
+MOVE = {"currency": "USDT", "amount": "1", "direction": "to_spot"}
 #: Every route: method, path, the scope it needs, a good body. {bot} and {key} are alice's.
 ROUTES: list[tuple[str, str, str, Any]] = [
     ("POST", "/bots/{bot}/start", "trade", None),
@@ -39,6 +40,9 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("GET", "/accounts", "read", None),
     ("GET", "/accounts/{account}", "read", None),
     ("PATCH", "/accounts/{account}", "trade", {"max_open_positions": 3}),
+    ("GET", "/accounts/{account}/transfers", "read", None),
+    ("POST", "/accounts/{account}/transfers", "keys", MOVE),
+    ("POST", "/accounts/{account}/transfers/{transfer}/close", "keys", {"moved": True}),
 ]
 every_route = pytest.mark.parametrize(
     ("method", "path", "scope", "body"), ROUTES, ids=[f"{r[0]} {r[1]}" for r in ROUTES]
@@ -51,7 +55,13 @@ def content(alice: User) -> Content:
 
 
 def filled(path: str, content: Content) -> str:
-    return path.format(bot=content.bot.pk, key=content.key.pk, account=content.key.account_id)
+    account = content.key.account
+    return path.format(
+        bot=content.bot.pk,
+        key=content.key.pk,
+        account=account.pk,
+        transfer=account.transfers.latest("pk").pk,
+    )
 
 
 def test_the_table_names_every_route() -> None:

@@ -44,6 +44,7 @@ NAMES = [
     "start_bot",
     "stop_bot",
     "sync_schedule",
+    "transfer",
 ]
 
 

@@ -57,6 +57,8 @@ FLOORS: list[set[str]] = [
         "reset",
         "sweep",
         "accounts",
+        "transfers",
+        "transferring",
         "reconcile",
         "tick",
         "outcome",
@@ -153,6 +155,7 @@ def test_the_models_know_nothing_but_lifecycle_and_each_other() -> None:
 def test_a_page_never_reaches_an_exchange() -> None:
     """Balance, key checks and market rules are rows that workers refresh."""
     asking = ["bots.connect", "bots.tick", "bots.accounts", "bots.reconcile", "bots.settle"]
+    asking += ["bots.transferring"]
     doors = ["bots/views", "bots/api", "bots/forms", "bots/templatetags"]
     for module in asking:
         assert importers(module, *doors) == set(), module

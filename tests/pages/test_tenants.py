@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
-from bots.models import ApiKey, ApiToken, BotConfig, BotState, Command, User
+from bots.models import ApiKey, ApiToken, BotConfig, BotState, Command, Transfer, User
 from tests.pages.builders import HTMX, bot_of, decision, holding, sign_in, state_of, text_of
 
 #: Addresses of a single row that belongs to somebody: name -> verbs it takes.
@@ -29,6 +30,8 @@ OWNED = {
     "bot-days": "GET",
     "key-delete": "GET POST",
     "account-limits": "POST",
+    "account-transfer": "GET POST",
+    "transfer-close": "POST",
     "token-revoke": "POST",
 }
 #: Pages that show the reader's own rows.
@@ -69,6 +72,8 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
     numbers = {
         "key-delete": key.pk,
         "account-limits": key.account_id,
+        "account-transfer": key.account_id,
+        "transfer-close": key.account.transfers.get().pk,
         "token-revoke": token.pk,
     }
     found = {name: path for path, name in _patterns(get_resolver())}
@@ -87,6 +92,14 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     decision(bot)
     fields = {"exchange": "binance", "mode": "testnet", "label": "alice main"}
     key = control.put_key(alice, **fields, api_key="alicekey1234", secret_key="alicesecret1")
+    Transfer.objects.create(
+        account=key.account,
+        currency="USDT",
+        amount=1,
+        direction="to_spot",
+        status="unknown",
+        expires_at=timezone.now(),
+    )
     ApiToken.issue(alice, "alice token")
     return bot, key, ApiToken.objects.get(owner=alice)
 
@@ -116,6 +129,7 @@ def test_nobody_else_sees_or_moves_what_alice_owns(
     assert Command.objects.count() == 0
     assert ApiKey.objects.filter(pk=key.pk).exists()
     assert ApiToken.objects.get(pk=token.pk).revoked_at is None
+    assert Transfer.objects.get().status == "unknown"
 
 
 def test_a_foreign_bot_and_an_unknown_one_get_the_same_answer(

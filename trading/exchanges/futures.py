@@ -10,9 +10,18 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from trading.exchange import Can, ExchangeError, Fault, Refused, Rejected
+from trading.exchange import (
+    Can,
+    ExchangeError,
+    Fault,
+    Refused,
+    Rejected,
+    Unreachable,
+    Unusable,
+)
 from trading.exchanges.account import FENCE_S, PAGE, CcxtExchange, listed, named
 from trading.exchanges.answers import bad, is_about, listed_report, number, order_report
+from trading.exchanges.checks import before_sending
 from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
 from trading.exchanges.moving import listed_transfers, transfer_args, transfer_id
@@ -189,7 +198,10 @@ class CcxtFutures(CcxtExchange):
 
     def transfer(self, currency: str, amount: Decimal, source: Wallet, target: Wallet) -> str:
         """Move funds between two wallets, once; returns the exchange's id of the transfer."""
-        self._sign()  # the markets first: they know the currencies
+        try:
+            self._sign()  # the markets first: they know the currencies
+        except (Unreachable, Unusable) as error:
+            raise before_sending(error) from None
         args = transfer_args(self._client.raw, currency, amount, source, target)
         return transfer_id(self._client.call(Call.TRANSFER, "transfer", *args))
 
