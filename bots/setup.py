@@ -1,12 +1,13 @@
 """What bots and accounts are set up to be: by their owner, checked like a form."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from bots import schedule
@@ -60,6 +61,14 @@ def _keep_own_book(bot: BotConfig) -> None:
         )
 
 
+def _assign(row: Model, changes: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """Set these fields; ValidationError names one that its owner may not change."""
+    for name, value in changes.items():
+        if name not in allowed:
+            raise ValidationError({name: _("This is not a setting.")})
+        setattr(row, name, value)
+
+
 def edit(
     bot: BotConfig,
     changes: Mapping[str, Any],
@@ -77,10 +86,7 @@ def edit(
         fresh = read(bot.pk)
         old_strategy, old_params = fresh.strategy, fresh.params
         before = {name: getattr(fresh, name, None) for name in changes}
-        for name, value in _in_one_way(changes).items():
-            if name not in SETTINGS:
-                raise ValidationError({name: _("This is not a setting.")})
-            setattr(fresh, name, value)
+        _assign(fresh, _in_one_way(changes), SETTINGS)
         if fresh.strategy != old_strategy:
             # Parameters are their strategy's own: another one begins with its defaults.
             fresh.params = changes.get("params", {})
@@ -114,10 +120,7 @@ def edit_account(
     def attempt() -> Account:
         fresh = Account.objects.get(pk=account.pk)
         before = {name: getattr(fresh, name) for name in ACCOUNT_LIMITS}
-        for name, value in changes.items():
-            if name not in ACCOUNT_LIMITS:
-                raise ValidationError({name: _("This is not a setting.")})
-            setattr(fresh, name, value)
+        _assign(fresh, changes, ACCOUNT_LIMITS)
         check_limits(fresh)
         changed = sorted(name for name in before if getattr(fresh, name) != before[name])
         if not changed:
