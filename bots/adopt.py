@@ -6,6 +6,7 @@ forced orders (a liquidation) are a bot's too: it is the only one that trades th
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
@@ -29,25 +30,39 @@ REASONS = {
 FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose")
 
 
-def missing(held: Held, exchange: Exchange) -> tuple[list[OrderReport], list[OrderReport]]:
-    """Return the orders of this market that the ledger misses: (the bot's, the owner's open ones).
+@dataclass(frozen=True, kw_only=True)
+class There:
+    """What the exchange's lists say beyond the ledger, oldest first.
 
-    The bot's own are oldest first. Of the owner's orders only those count that still rest.
+    `missing`: orders of the bot that have no row. `late`: rows that count as settled, though the
+    exchange has filled more of them since. `others`: the owner's own orders that rest.
     """
+
+    missing: list[OrderReport]
+    late: list[Order]
+    others: list[OrderReport]
+
+
+def look(held: Held, exchange: Exchange) -> There:
+    """Compare the orders of the bot's market with the ledger's."""
     since = held.state.reconciled_at or held.bot.created_at
     at = round((since - OVERLAP).timestamp() * 1000)
     symbol = held.bot.symbol
     told = {report.exchange_order_id: report for report in exchange.history(symbol, at)}
     told |= {report.exchange_order_id: report for report in exchange.open_orders(symbol)}
-    known = set(
-        Order.objects.filter(
-            account=held.account, client_order_id__in=[r.client_order_id for r in told.values()]
-        ).values_list("client_order_id", flat=True)
-    )
-    reports = [report for report in told.values() if report.client_order_id not in known]
-    mine = [report for report in reports if _is_of(held, report)]
-    others = [report for report in reports if report not in mine and not report.status.is_final]
-    return sorted(mine, key=lambda report: report.at), others
+    reports = sorted(told.values(), key=lambda report: report.at)
+    names = [report.client_order_id for report in reports]
+    rows = Order.objects.filter(account=held.account, client_order_id__in=names)
+    known = {row.client_order_id: row for row in rows}
+    new = [report for report in reports if report.client_order_id not in known]
+    mine = [report for report in new if _is_of(held, report)]
+    late = []
+    for report in reports:
+        row = known.get(report.client_order_id)
+        if row and row.bot_id == held.bot.pk and row.is_settled and report.filled > row.filled:
+            late.append(row)
+    others = [report for report in new if report not in mine and not report.status.is_final]
+    return There(missing=mine, late=late, others=others)
 
 
 def _is_of(held: Held, report: OrderReport) -> bool:

@@ -139,6 +139,15 @@ def write_protection(
     return rows
 
 
+def reopen(held: Held, order: Order) -> None:
+    """Ask again about an order that had ended: the exchange has filled more of it since."""
+    with transaction.atomic():
+        row = held.locked()
+        Order.objects.filter(pk=order.pk, is_settled=True).update(is_settled=False)
+        _note_settled(held, row)
+    held.refresh()
+
+
 def note_cancel(held: Held, order: Order, gate: str) -> None:
     """Write down why an order is about to be taken back; the first reason stays."""
     if order.cancel_reason:

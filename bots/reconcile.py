@@ -14,20 +14,23 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from bots import adopt, booking, lease, outcome, settle
+from bots import adopt, booking, lease, ledger, outcome, settle
 from bots.connect import exchange_of
 from bots.lease import Held, LeaseLost, Outcome
 from bots.lifecycle import Duty, Mode, Reason
-from bots.models import BotState, Comparison, Decision, Funding
+from bots.models import BotState, Comparison, Decision, Fill
 from bots.models.fields import plain
 from bots.world import World
 from trading.exchange import Can, Exchange, ExchangeError
-from trading.market import OrderReport, Rules
+from trading.market import OrderReport, Rules, Side
 
 #: A worker trusts nothing that was compared before it started.
 STARTED = datetime.fromtimestamp(time.time(), UTC)
 #: A bot without duty is compared all the same: its position may be sold by a stop at the exchange.
 ANY_DUTY = (Duty.TRADE, Duty.EXIT, Duty.NONE)
+
+#: How much later than the fill that closed the position its liquidation may be charged.
+PENALTY_SLACK = timedelta(minutes=1)
 
 
 class Mismatch(Exception):
@@ -62,12 +65,16 @@ def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:
 
     None while an order's outcome is unknown: then nothing can be compared. Raises ExchangeError.
     """
-    mine, others = adopt.missing(held, exchange)
-    if mine:
-        adopt.adopt(held, mine)
+    there_is = adopt.look(held, exchange)
+    for order in there_is.late:
+        ledger.reopen(held, order)
+    if there_is.missing:
+        adopt.adopt(held, there_is.missing)
+    if there_is.late or there_is.missing:
         settle.settle(held, exchange, rules)
-        if not all(adopt.is_forced(report) for report in mine):
-            names = ", ".join(report.client_order_id for report in mine)
+        strange = [one for one in there_is.missing if not adopt.is_forced(one)]
+        if strange:
+            names = ", ".join(report.client_order_id for report in strange)
             raise Mismatch(f"orders of this bot that the ledger missed: {names}", Reason.RESTORED)
     if held.state.has_unsettled_orders:
         return None
@@ -77,21 +84,41 @@ def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:
     if ours is None:
         return None
     ok = _agree(held, ours, there, rules, futures=Can.FUTURES in exchange.can)
-    row = _store(held, rules.base, ours, there, others, ok=ok)
+    row = _store(held, rules.base, ours, there, there_is.others, ok=ok)
     if not ok:
         raise Mismatch(row.text)
     return row
 
 
 def _book_funding(held: Held, exchange: Exchange) -> None:
-    """Book what the position paid and received since it was opened, each payment once."""
-    opened = held.state.position_opened_at
-    if opened is None:
+    """Book what the bot's positions paid and received since the last comparison, each once."""
+    since = (held.state.reconciled_at or held.bot.created_at) - adopt.OVERLAP
+    periods = _held_periods(held, since)
+    if not periods:
         return
-    newest = Funding.objects.filter(bot=held.bot, at__gte=opened).order_by("-at").first()
-    since = newest.at if newest else opened
     for payment in exchange.funding(held.bot.symbol, round(since.timestamp() * 1000)):
-        booking.fund(held, payment)
+        slack = PENALTY_SLACK if payment.is_penalty else timedelta(0)
+        at = datetime.fromtimestamp(payment.at / 1000, UTC)
+        if any(start <= at and (end is None or at <= end + slack) for start, end in periods):
+            booking.fund(held, payment)
+
+
+def _held_periods(held: Held, since: datetime) -> list[tuple[datetime, datetime | None]]:
+    """Return when the bot held a futures position since then, newest first; None: it still does.
+
+    A payment of any other moment is the owner's, or another bot's.
+    """
+    amount, end = held.state.position.signed_amount, None
+    periods: list[tuple[datetime, datetime | None]] = []
+    for fill in Fill.objects.filter(bot=held.bot).order_by("-at", "-pk").iterator(chunk_size=100):
+        if not amount:
+            if fill.at < since:
+                break
+            end = fill.at
+        amount -= fill.amount if fill.side == Side.BUY else -fill.amount
+        if not amount:
+            periods.append((fill.at, end))
+    return periods
 
 
 def _both_sides(held: Held, exchange: Exchange, rules: Rules) -> tuple[Decimal | None, Decimal]:

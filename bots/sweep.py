@@ -5,12 +5,21 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from bots import holders, reset, schedule, transferring, transfers
 from bots.lifecycle import Duty, Mode, PositionType
-from bots.models import Account, ApiKey, BotConfig, BotState, Heartbeat, Market, Transfer
+from bots.models import (
+    Account,
+    ApiKey,
+    BotConfig,
+    BotState,
+    Fill,
+    Heartbeat,
+    Market,
+    Transfer,
+)
 from bots.models.validity import SIMULATED
 from trading.exchanges.account import FENCED
 
@@ -92,7 +101,10 @@ def _queue_comparisons() -> int:
     """Queue a comparison of positions that no tick watches; the others' ticks compare."""
     old = timezone.now() - timedelta(seconds=settings.RECONCILE_SECONDS)
     left = BotState.objects.filter(duty=Duty.NONE).exclude(bot__mode=Mode.PAPER)
-    left = left.filter(Q(in_position=True) | Q(has_protection=True))
+    # A position that has just been closed: what it paid until then may not be booked yet.
+    since = Fill.objects.filter(bot=OuterRef("pk"), at__gt=OuterRef("reconciled_at"))
+    closed = Q(Exists(since), bot__position_type=PositionType.FUTURES)
+    left = left.filter(Q(in_position=True) | Q(has_protection=True) | closed)
     left = left.filter(Q(reconciled_at=None) | Q(reconciled_at__lt=old))
     for pk in left.values_list("pk", flat=True):
         schedule.send("bots.tasks.reconcile", pk)

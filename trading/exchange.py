@@ -168,5 +168,5 @@ class Exchange(Feed, Protocol):
         ...
 
     def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
-        """Futures: return the funding paid and received since then (Unix ms), oldest first."""
+        """Futures: return funding and liquidation charges since then (Unix ms), oldest first."""
         ...

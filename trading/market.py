@@ -268,13 +268,17 @@ class PositionReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingReport:
-    """One funding payment of a perpetual: `amount` in `currency`, positive when received."""
+    """One funding payment of a perpetual: `amount` in `currency`, positive when received.
+
+    `is_penalty`: no funding, but what a liquidation cost beside the fee of its order.
+    """
 
     funding_id: str
     symbol: str
     amount: Decimal
     currency: str
     at: int
+    is_penalty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

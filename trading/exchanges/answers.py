@@ -141,8 +141,10 @@ def listed_report(order: Mapping[str, Any], symbol: str) -> OrderReport:
 
 
 def _type(order: Mapping[str, Any]) -> OrderType | None:
-    """Return what kind of order ccxt says it is; exchanges spell stops in many ways."""
-    said = str(order.get("type") or "").lower()
+    """Return what kind of order it is. ccxt calls a stop what it becomes, "market" or "limit"."""
+    info = order.get("info")
+    raw = info.get("type") or info.get("orderType") if isinstance(info, Mapping) else None
+    said = str(raw or order.get("type") or "").lower()
     if "take_profit" in said:
         return OrderType.TARGET
     if "stop" in said:

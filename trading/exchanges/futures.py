@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 #: Before the number of an algo order: numbers of ordinary orders are counted by another service.
 ALGO = "algo-"
+#: What Binance takes for its insurance fund when it liquidates.
+PENALTY = "INSURANCE_CLEAR"
+#: Kinds of income that come with a position and with none of its fills -> before their numbers.
+INCOME = {"FUNDING_FEE": "", PENALTY: "insurance-"}
 
 
 class CcxtFutures(CcxtExchange):
@@ -182,15 +186,21 @@ class CcxtFutures(CcxtExchange):
         return _position(one_way[0], symbol)
 
     def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
-        """Return the funding paid and received since then (Unix ms), oldest first."""
+        """Return funding and liquidation charges since then (Unix ms), oldest first."""
         self._feed.markets.known(symbol)
+        found = [paid for kind in INCOME for paid in self._income(symbol, since, kind)]
+        return sorted(found, key=lambda paid: paid.at)
+
+    def _income(self, symbol: str, since: int, kind: str) -> list[FundingReport]:
         found: dict[str, FundingReport] = {}
         start = since
         while True:
-            page = self._orders("fetch_funding_history", symbol, start, PAGE)
-            found.update({str(paid.get("id")): _payment(paid, symbol) for paid in page})
+            what = {"incomeType": kind}
+            page = self._orders("fetch_funding_history", symbol, start, PAGE, what)
+            reports = [_payment(paid, symbol, kind) for paid in page]
+            found.update({report.funding_id: report for report in reports})
             if len(page) < PAGE:
-                return sorted(found.values(), key=lambda paid: paid.at)
+                return list(found.values())
             newest = max(paid.at for paid in found.values())
             if newest <= start:
                 raise bad("more payments at one moment than a page holds")
@@ -263,14 +273,16 @@ def _position(row: Mapping[str, Any], symbol: str) -> PositionReport:
     )
 
 
-def _payment(paid: Mapping[str, Any], symbol: str) -> FundingReport:
+def _payment(paid: Mapping[str, Any], symbol: str, kind: str) -> FundingReport:
     at = paid.get("timestamp")
     if not paid.get("id") or not paid.get("code") or not isinstance(at, int):
         raise bad("a funding payment without id, currency or time")
     return FundingReport(
-        funding_id=str(paid["id"]),
+        # Binance counts each kind of income by itself.
+        funding_id=f"{INCOME[kind]}{paid['id']}",
         symbol=symbol,
         amount=_signed(paid, "amount"),
         currency=str(paid["code"]),
         at=at,
+        is_penalty=kind == PENALTY,
     )
