@@ -37,7 +37,7 @@ class Futures:
             if entry["symbol"] in markets
         }
         self.engine = FuturesEngine(FeeSchedule.from_config(config["fee"]))
-        hours = int(config["funding_hours"])
+        hours = float(config["funding_hours"])
         self.matcher = FuturesMatcher(self.engine, funding_hours=hours, now_ms=now_ms)
         self.transfers: list[dict[str, Any]] = []
 

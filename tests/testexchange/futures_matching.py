@@ -26,9 +26,9 @@ def _within(order: FuturesOrder, touch: Decimal) -> bool:
 class FuturesMatcher:
     """Brings orders to the market and keeps an engine up to date with the clock."""
 
-    def __init__(self, engine: FuturesEngine, *, funding_hours: int, now_ms: int) -> None:
+    def __init__(self, engine: FuturesEngine, *, funding_hours: float, now_ms: int) -> None:
         self.engine = engine
-        self.funding_ms = funding_hours * HOUR
+        self.funding_ms = round(funding_hours * HOUR)
         self.settled_ms = now_ms
         self._due: list[Event] = []
         self._held: list[tuple[FuturesAccount, Position, int]] = []  # with the version watched
