@@ -202,14 +202,13 @@ def _order(
     command: Command | None,
 ) -> Outcome:
     """Write the intent, send it once, book the answer; an unanswered one stays unknown."""
-    if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
-        return outcome.of_reason(held, Reason.NETWORK, "too late in the tick to send an order")
     if decision.action == "enter":
         _prepare(held, exchange)
-    elif not orders.cancel_protection(held, decision.gate, rules, exchange):
-        return outcome.unsettled(held)
-    elif not held.state.in_position:
-        return outcome.closed_meanwhile(held)  # the stop at the exchange was faster
+    elif ends := _free_position(held, exchange, rules, decision):
+        return ends
+    # All that had to be asked before has been asked: from here on the order may be sent.
+    if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
+        return outcome.of_reason(held, Reason.NETWORK, "too late in the tick to send an order")
     signed_at = exchange.now()
     failpoints.reach("intent.before", held.bot.pk)
     order = ledger.write_intent(held, decision, rules, signed_at=signed_at, command=command)
@@ -229,6 +228,20 @@ def _order(
     ledger.apply(held, order, report, rules, exchange)
     failpoints.reach("answer.after", held.bot.pk)
     return outcome.of_order(held, decision, order)
+
+
+def _free_position(
+    held: Held, exchange: Exchange, rules: Rules, decision: execution.Decision
+) -> Outcome | None:
+    """Take protective orders back before an exit; the outcome of the tick if that ends it."""
+    before = held.state.current_position_size
+    if not orders.cancel_protection(held, decision.gate, rules, exchange):
+        return outcome.unsettled(held)
+    if not held.state.in_position:
+        return outcome.closed_meanwhile(held)  # the stop at the exchange was faster
+    if held.state.current_position_size != before:
+        return _outpaced()  # it sold a part: the rest is decided anew
+    return None
 
 
 def _prepare(held: Held, exchange: Exchange) -> None:

@@ -93,6 +93,22 @@ def test_a_stop_that_is_faster_than_the_exit_sells_once(bench: Maker) -> None:
     assert invariants.check() == []
 
 
+def test_after_a_stop_that_sold_a_part_the_exit_sells_the_rest_and_no_more(bench: Maker) -> None:
+    b = protected(bench)
+    exchange, stop = b.exchange, protection(b)[0]
+    assert exchange is not None
+    exchange.holdings["BTC"] += D(5)  # the owner's own
+    b.market.trend = "down"
+    exchange.on_cancel = lambda: exchange.fill(stop.client_order_id, "0.25", price="95")
+    found = b.tick()
+    assert found is not None
+    assert found.gate == "outpaced"
+    b.tick()
+    assert (b.order.purpose, b.order.amount) == ("exit", D("1.5"))
+    assert exchange.holdings["BTC"] == 5
+    assert invariants.check() == []
+
+
 def test_a_trailing_stop_is_replaced_when_it_moved_far_enough(bench: Maker) -> None:
     trail: dict[str, Any] = {"trailing_stop_active": True, "trailing_stop_perc": D(2)}
     b = protected(bench, take_profit_perc=None, **trail)
