@@ -49,8 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
     del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the modules that take longest, so that no worker is left alone with one."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start with the modules that take longest, so that no worker is left alone with one.
+
+    On PostgreSQL what never touches a database is left to the run on SQLite, which has it all.
+    """
+    if os.environ.get("TEST_DATABASE") == "postgres":
+        pure = [item for item in items if not _uses_a_database(item)]
+        config.hook.pytest_deselected(items=pure)
+        items[:] = [item for item in items if _uses_a_database(item)]
     seconds: Counter[str] = Counter()
     for item in items:
         for mark in item.iter_markers("slow"):
@@ -58,6 +65,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if mark := item.get_closest_marker("long"):
             seconds[item.location[0]] = mark.kwargs["seconds"]
     items.sort(key=lambda item: -seconds[item.location[0]])
+
+
+def _uses_a_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    touching = fixtures & {"db", "transactional_db", "django_db_setup", "live_server"}
+    return bool(touching) or item.get_closest_marker("django_db") is not None
 
 
 def _start_surroundings() -> None:
