@@ -57,7 +57,9 @@ def is_due(held: Held) -> bool:
     at = held.state.reconciled_at
     if at is None or at < STARTED:
         return True
-    return held.started - at >= timedelta(seconds=settings.RECONCILE_SECONDS)
+    # A comparison from the future is one from before the clock was set back.
+    age = held.started - at
+    return not timedelta(0) <= age < timedelta(seconds=settings.RECONCILE_SECONDS)
 
 
 def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:

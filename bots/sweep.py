@@ -105,7 +105,7 @@ def _queue_comparisons() -> int:
     since = Fill.objects.filter(bot=OuterRef("pk"), at__gt=OuterRef("reconciled_at"))
     closed = Q(Exists(since), bot__position_type=PositionType.FUTURES)
     left = left.filter(Q(in_position=True) | Q(has_protection=True) | closed)
-    left = left.filter(Q(reconciled_at=None) | Q(reconciled_at__lt=old))
+    left = left.filter(Q(reconciled_at=None) | ~Q(reconciled_at__range=(old, timezone.now())))
     for pk in left.values_list("pk", flat=True):
         schedule.send("bots.tasks.reconcile", pk)
     return len(left)

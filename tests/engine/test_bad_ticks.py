@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bots.models import BotConfig
+from bots.models import BotConfig, BotState
 from tests.engine.bench import D
 from tests.engine.conftest import Maker
 from trading.exchange import Fault, Unreachable, Unusable
@@ -61,6 +61,7 @@ def test_coins_that_are_gone_switch_the_bot_off_until_they_are_back(bench: Maker
     account = b.scripted()
     b.enter()
     account.holdings["BTC"] = D("0.5")
+    BotState.objects.filter(pk=b.bot.pk).update(reconciled_at=None)
     b.market.price = D(90)
     for _ in range(2):
         b.tick()

@@ -1,9 +1,11 @@
 """Stop and target that rest at the exchange: placed, replaced, taken back, never in silence."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from bots import control, failpoints, invariants
 from bots.models import BotState, Order, StateEvent
@@ -217,7 +219,7 @@ def test_a_kill_between_entry_and_stop_is_mended_by_the_next_tick(
         with pytest.raises(Killed):
             b.enter()
     assert (b.state.in_position, b.state.protection) == (True, "")
-    BotState.objects.filter(pk=b.bot.pk).update(lease_until=b.market.at)
+    BotState.objects.filter(pk=b.bot.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
     b.market.trend = "flat"
     b.tick()
     assert (b.state.protection, len(protection(b))) == ("resting", 2)
