@@ -22,12 +22,13 @@ ifeq ($(REDIS_URL)$(shell command -v redis-server || command -v valkey-server),)
 BROKER := $(REDIS)
 endif
 
-.PHONY: help run setup test lint format bench soak schedules mistakes mutants requirements
+.PHONY: help run setup test replay lint format bench soak schedules mistakes mutants requirements
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run           the whole platform on http://127.0.0.1:$${PORT:-8000}; Ctrl-C stops it"
 	@echo "make test          all tests, on PostgreSQL and on SQLite, with a real browser"
+	@echo "make replay        a month of real candles, tick by tick (three minutes)"
 	@echo "make lint          formatting, lint, types, migrations, deployment checks"
 	@echo "make bench         benchmarks"
 	@echo "make soak          the platform under kills, faults and clicks: SOAK_MINUTES, SOAK_BOTS, SOAK_SEED"
@@ -46,13 +47,16 @@ run: $(RUNTIME) $(BROKER)
 setup: $(DEV)
 	@$(BIN)/python -m tests.chromium
 
-# PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
+# Three workers on two cores: many tests wait for processes that they have killed. PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
 test: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@echo "== PostgreSQL"
-	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 2 -m "not browser and not slow"
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow"
 	@echo "== SQLite"
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 3
+
+replay: $(DEV)
+	@REPLAY=month $(BIN)/python -m pytest tests/whole/test_replay.py
 
 lint: $(DEV)
 	$(BIN)/python -m ruff format --check .

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django_celery_beat.models import (
     CrontabSchedule,
@@ -124,19 +127,26 @@ def scheduled() -> dict[int, int]:
 
 def ensure_platform_rows() -> None:
     """Make sure that the midnight reset, the sweep and the worker's canary are scheduled."""
-    midnight, _ = CrontabSchedule.objects.get_or_create(
-        minute="0",
-        hour="0",
-        day_of_week="*",
-        day_of_month="*",
-        month_of_year="*",
-        timezone=settings.TRADING_DAY_TIME_ZONE,
-    )
+    midnight = _midnight()
     _platform_row(MIDNIGHT, "bots.tasks.daily_reset", crontab=midnight, expire_seconds=3600)
     sweep = settings.SWEEP_SECONDS
     _platform_row(SWEEP, "bots.tasks.sweep", interval=_every(sweep), expire_seconds=sweep)
     canary = max(settings.CANARY_SECONDS // 3, 1)
     _platform_row(CANARY, "bots.tasks.canary", interval=_every(canary), expire_seconds=canary)
+
+
+def _midnight() -> CrontabSchedule:
+    when = {
+        "minute": "0",
+        "hour": "0",
+        "day_of_week": "*",
+        "day_of_month": "*",
+        "month_of_year": "*",
+        "timezone": settings.TRADING_DAY_TIME_ZONE,
+    }
+    # As with intervals: two equal ones (made at once, or by hand) must not end in an error.
+    row = CrontabSchedule.objects.filter(**when).order_by("pk").first()
+    return row or CrontabSchedule.objects.create(**when)
 
 
 def _platform_row(name: str, task: str, **fields: object) -> None:
@@ -149,7 +159,9 @@ def _platform_row(name: str, task: str, **fields: object) -> None:
             "crontab": None,
             **fields,
         }
-        PeriodicTask.objects.update_or_create(name=name, defaults=defaults)
+        # Worker, sweep and set-up may all find it missing at once: one of them makes it.
+        with suppress(IntegrityError, ValidationError), transaction.atomic():
+            PeriodicTask.objects.update_or_create(name=name, defaults=defaults)
 
 
 def _every(seconds: int) -> IntervalSchedule:

@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from threading import Thread
 from typing import Any
 
 import pytest
+from django.db import connections
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from bots import control, reset, schedule, sweep
@@ -188,3 +190,34 @@ def test_a_broker_that_is_away_breaks_nothing() -> None:
         check=False,
     )
     assert (ran.returncode, ran.stdout.strip()) == (0, "[False, None]"), ran.stderr
+
+
+@pytest.mark.django_db(transaction=True)
+def test_platform_rows_that_many_make_at_once_are_made_once() -> None:
+    failures: list[Exception] = []
+
+    def make() -> None:
+        try:
+            schedule.ensure_platform_rows()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    names = PeriodicTask.objects.exclude(task=schedule.RUN_BOT).values_list("name", flat=True)
+    assert sorted(names) == [schedule.CANARY, schedule.MIDNIGHT, schedule.SWEEP]
+
+
+def test_two_equal_midnights_are_no_error(db: None) -> None:
+    schedule.ensure_platform_rows()
+    row = CrontabSchedule.objects.get(hour="0", minute="0")
+    row.pk = None
+    row.save(force_insert=True)
+    schedule.ensure_platform_rows()
+    assert PeriodicTask.objects.get(name=schedule.MIDNIGHT).crontab.pk != row.pk

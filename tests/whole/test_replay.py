@@ -1,5 +1,6 @@
 """Real candles, replayed tick by tick through the engine and the paper exchange."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,10 +24,9 @@ from bots.models import (
     User,
 )
 from bots.world import World
-from tests.trading.candles import MINUTE, btcusdt_1m
+from tests.trading.candles import btcusdt_1m
 from tests.trading.feeds import RULES, SYMBOL, rows
 from tests.whole.replaying import WINDOW, said, start_in_the_past, talib_signals
-from trading import strategies
 from trading.exchanges.recorded import RecordedFeed, ReplayClock
 from trading.market import Candles
 from trading.market_data import MarketData
@@ -49,6 +49,8 @@ SETTINGS: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
 DAY = 1440
+#: The suite replays ten days; `make replay` the whole month, which takes three minutes.
+CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 10 * DAY
 
 
 def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
@@ -94,9 +96,9 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return signals
 
 
-@pytest.mark.slow(seconds=200)
-def test_thirty_thousand_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
-    closes = btcusdt_1m().close
+@pytest.mark.slow(seconds=70)
+def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
+    closes = btcusdt_1m().close[:CANDLES]
     expected = talib_signals(closes)
     bot, gates = start_in_the_past(alice, SETTINGS), Counter[str]()
     for index, in_position, decision in replay(bot, len(closes)):
@@ -109,7 +111,7 @@ def test_thirty_thousand_real_candles_tick_by_tick(alice: User, heard: list[str]
         assert signal in said(decision, in_position), (index, decision.gate)
         if index % (5 * DAY) == 0:
             assert invariants.check(now=_time_of(index)) == []
-    assert gates.total() == len(closes) - WINDOW == 30_040
+    assert gates.total() == CANDLES - WINDOW
     assert gates.keys() >= {"signal", "stop_loss", "take_profit", "trailing_stop", "no_signal"}
     _assert_it_adds_up(bot, ticks=gates.total())
 
@@ -153,18 +155,3 @@ def _assert_it_adds_up(bot: BotConfig, *, ticks: int) -> None:
     assert usdt == Decimal(10_000) + earned - spent
     entries = Order.objects.filter(bot=bot, purpose="entry").count()
     assert sum(day.trades for day in days) == entries
-
-
-@pytest.mark.slow(seconds=20)
-def test_the_engines_own_signals_are_talibs_on_every_window() -> None:
-    closes = btcusdt_1m().close
-    strategy = strategies.get("ema_rsi")
-    values = strategies.clean(strategy, {})
-    clock = ReplayClock(0)
-    feed = RecordedFeed(rows(len(closes)), SYMBOL, RULES, clock)
-    data = MarketData()
-    expected = talib_signals(closes)
-    for index, signal in enumerate(expected):
-        clock.at = int(btcusdt_1m().times[index + WINDOW - 1]) + MINUTE + OFFSET
-        candles = data.candles(feed, SYMBOL, "1m", WINDOW)
-        assert strategy.signal(candles, values).action.value == signal, index
