@@ -47,13 +47,13 @@ run: $(RUNTIME) $(BROKER)
 setup: $(DEV)
 	@$(BIN)/python -m tests.chromium
 
-# Three workers on two cores: many tests wait for processes that they have killed. PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
+# PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
 test: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@echo "== PostgreSQL"
-	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow"
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 2 -m "not browser and not slow"
 	@echo "== SQLite"
-	@$(BIN)/python -m pytest -n 3
+	@$(BIN)/python -m pytest -n 2
 
 replay: $(DEV)
 	@REPLAY=month $(BIN)/python -m pytest tests/whole/test_replay.py

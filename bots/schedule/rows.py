@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import QuerySet
 from django_celery_beat.models import (
     CrontabSchedule,
@@ -127,6 +127,12 @@ def scheduled() -> dict[int, int]:
 
 def ensure_platform_rows() -> None:
     """Make sure that the midnight reset, the sweep and the worker's canary are scheduled."""
+    # Those who make them at once may lock beat's own row in a circle; the next sweep looks again.
+    with suppress(OperationalError), transaction.atomic():
+        _make_platform_rows()
+
+
+def _make_platform_rows() -> None:
     midnight = _midnight()
     _platform_row(MIDNIGHT, "bots.tasks.daily_reset", crontab=midnight, expire_seconds=3600)
     sweep = settings.SWEEP_SECONDS
