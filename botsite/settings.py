@@ -235,6 +235,7 @@ FERNET_USE_HKDF = False
 # A given REDIS_URL, else the server that runplatform keeps for this DATA_DIR, else the usual port.
 REDIS_URL = env.str("REDIS_URL", default="") or running_url(DATA_DIR) or DEFAULT_URL
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = "botsite.platform.broker:Transport"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_TIMEOUT = 2

@@ -86,6 +86,34 @@ def test_B2_redis_fails_in_mid_order_and_ticks_come_back(
     stage.assert_all_holds(exchange, platform.beat)
 
 
+def test_B2_a_worker_with_unacknowledged_tasks_takes_others_again(
+    platform: Platform,
+    bot: BotConfig,
+    live_bot: MakeBot,
+    trap_folder: Path,
+    exchange: ExchangeControl,
+    as_alice: Caller,
+) -> None:
+    second = live_bot(name="Second")
+    wait_for(as_alice, second.pk, status="running")
+    traps = Traps(folder=trap_folder)
+    for one in (bot, second):
+        traps.set("tick.claimed", one, "hold")
+    for one in (bot, second):
+        traps.wait_until_held("tick.claimed", one)
+    # Both processes are busy: the next tasks are in the worker's hands, and only there.
+    with redis.Redis.from_url(platform.redis.url) as broker:
+        wait_until(lambda: broker.hlen("unacked") == int(platform.env["WORKER_CONCURRENCY"]))
+    platform.redis.stop()
+    for one in (bot, second):
+        traps.let_go("tick.claimed", one)
+    wait_until(lambda: "Couldn't ack" in platform.worker.output())
+    platform.redis.start()
+    for one in (bot, second):
+        stage.wait_for_ticks(one, 2, timeout=BACK)
+    stage.assert_all_holds(exchange, platform.beat)
+
+
 def test_R6_two_beats_make_no_tick_and_no_day_more(
     platform: Platform, bot: BotConfig, live_bot: MakeBot, exchange: ExchangeControl, tmp_path: Path
 ) -> None:
