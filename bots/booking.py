@@ -211,10 +211,11 @@ def fund(held: Held, payment: FundingReport) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """All that follows from a bot's fills and funding: position, PnL and entries by day, profit."""
+    """All that follows from a bot's fills and funding: position, profit, and sums by day."""
 
     position: folds.Position
     pnl: Mapping[date, Decimal]
+    fees: Mapping[date, Decimal]
     trades: Mapping[date, int]
     profit: Decimal
 
@@ -223,12 +224,14 @@ def fold(bot_id: int) -> Fold:
     """Fold all fills and funding payments of a bot anew, in the order in which they were booked."""
     position, profit = folds.Position(), ZERO
     pnl: dict[date, Decimal] = {}
+    fees: dict[date, Decimal] = {}
     trades: dict[date, int] = {}
     seen: set[int] = set()
     fills = Fill.objects.filter(bot_id=bot_id).select_related("order").order_by("pk")
     for fill in fills.iterator(chunk_size=500):
         position, realized = folds.apply(position, fill.booked(fill.order.dust))
         pnl[fill.trading_day] = EXACT.add(pnl.get(fill.trading_day, ZERO), realized)
+        fees[fill.trading_day] = EXACT.add(fees.get(fill.trading_day, ZERO), fill.fee_quote)
         profit = EXACT.add(profit, realized)
         if fill.order.purpose == Order.Purpose.ENTRY and fill.order_id not in seen:
             trades[fill.trading_day] = trades.get(fill.trading_day, 0) + 1
@@ -236,4 +239,4 @@ def fold(bot_id: int) -> Fold:
     for payment in Funding.objects.filter(bot_id=bot_id):
         pnl[payment.trading_day] = EXACT.add(pnl.get(payment.trading_day, ZERO), payment.amount)
         profit = EXACT.add(profit, payment.amount)
-    return Fold(position=position, pnl=pnl, trades=trades, profit=profit)
+    return Fold(position=position, pnl=pnl, fees=fees, trades=trades, profit=profit)

@@ -184,6 +184,7 @@ class Move(TextChoices):
     EDIT = "edit", _("edited")
     PROTECT = "protect", _("protection changed")
     ADJUST = "adjust", _("difference booked")
+    RECOMPUTE = "recompute", _("recomputed from fills")
 
 
 #: Statuses from which a tick may report; STOPPED only under duty trade (after the daily reset).
@@ -208,6 +209,7 @@ MOVES: dict[Move, tuple[frozenset[Status], Status | None]] = {
     Move.EDIT: (EVERY, None),
     Move.PROTECT: (EVERY, None),
     Move.ADJUST: (EVERY, None),
+    Move.RECOMPUTE: (EVERY, None),
 }
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from bots import booking, invariants
+from bots import invariants, recompute
 from bots.models import BotState, Order
 from bots.models.ledger import PREFIX
 from tests.testexchange import ExchangeControl
@@ -38,13 +38,11 @@ def violations(exchange: ExchangeControl) -> list[str]:
 
 def recomputed() -> list[str]:
     """Return where a fresh fold over the fills is not what the state row holds."""
-    found = []
-    for state in BotState.objects.all():
-        fold, day = booking.fold(state.pk), state.counter_day
-        fresh = (fold.position, fold.pnl.get(day, Decimal(0)), fold.trades.get(day, 0))
-        if fresh != (state.position, state.daily_pnl, state.daily_trades_count):
-            found.append(f"recompute changes bot {state.pk}: {fresh}")
-    return found
+    return [
+        f"recompute would change bot {state.pk}: {found}"
+        for state in BotState.objects.select_related("bot")
+        for found in recompute.differences(state)
+    ]
 
 
 def _is_ours(row: dict[str, Any]) -> bool:

@@ -7,19 +7,18 @@ from functools import reduce
 
 from django.db.models import Count, Exists, OuterRef
 
-from bots import booking
+from bots import recompute
 from bots.invariants.violation import Violation
 from bots.lifecycle import Mode
 from bots.models import (
     BotConfig,
     BotState,
-    DayStats,
     Fill,
     Order,
     PaperBalance,
     PaperOrder,
 )
-from trading.market import EXACT, OrderStatus, quantize
+from trading.market import EXACT, OrderStatus
 
 
 def ledger_is_whole(_: datetime) -> Iterator[Violation]:
@@ -42,29 +41,10 @@ def ledger_is_whole(_: datetime) -> Iterator[Violation]:
 
 def caches_are_folds(_: datetime) -> Iterator[Violation]:
     """I3, I7: position, counters and days are what a fresh fold over the fills gives."""
-    days: dict[int, list[DayStats]] = {}
-    for day in DayStats.objects.all():
-        days.setdefault(day.bot_id, []).append(day)
-    for state in BotState.objects.all():
-        fold = booking.fold(state.pk)
-        position, pnl, trades = fold.position, fold.pnl, fold.trades
-        if position != state.position:
-            yield Violation(code="I7", bot_id=state.pk, text=f"{position} != {state.position}")
-        if fold.profit != state.profit:
-            text = f"profit {state.profit}, fills say {fold.profit}"
-            yield Violation(code="I7", bot_id=state.pk, text=text)
-        today = state.counter_day
-        counted = (state.daily_pnl, state.daily_trades_count)
-        if counted != (pnl.get(today, Decimal(0)), trades.get(today, 0)):
-            text = f"{today}: counters {counted}, fills say {pnl.get(today)}, {trades.get(today)}"
-            yield Violation(code="I3", bot_id=state.pk, text=text)
-        rows = {day.day: day for day in days.get(state.pk, [])}
-        for date in pnl.keys() | rows.keys():
-            row = rows.get(date)
-            told = (row.pnl, row.trades) if row else None
-            if told != (quantize(pnl.get(date, Decimal(0))), trades.get(date, 0)):
-                text = f"{date}: day row {told}, fills say {pnl.get(date)}, {trades.get(date)}"
-                yield Violation(code="I3", bot_id=state.pk, text=text)
+    for state in BotState.objects.select_related("bot"):
+        for found in recompute.differences(state):
+            counted = found.day is not None or found.name in ("daily_pnl", "daily_trades_count")
+            yield Violation(code="I3" if counted else "I7", bot_id=state.pk, text=str(found))
 
 
 def nothing_was_sent_unwritten(_: datetime) -> Iterator[Violation]:

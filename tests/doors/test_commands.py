@@ -38,6 +38,7 @@ NAMES = [
     "demo",
     "halt",
     "prune",
+    "recompute",
     "reconcile",
     "rotate_keys",
     "run_bot",
@@ -186,6 +187,18 @@ def test_reconcile_tells_whether_the_book_agrees(alice: User) -> None:
     bot.account.paper_balances.filter(currency="ETH").update(units=0)
     code, lines = run("reconcile", "--bot", bot.pk)
     assert (code, lines[0].startswith(f"bot {bot.pk}: WRONG")) == (1, True)
+
+
+def test_recompute_puts_right_what_is_stored_beside_the_fills(alice: User) -> None:
+    bot = traded_bot(alice)
+    assert run("recompute") == (0, ["bots: 1, values changed: 0"])
+    right = BotState.objects.get(pk=bot.pk).daily_pnl
+    BotState.objects.filter(pk=bot.pk).update(daily_pnl=right + 1)
+    told = f"bot {bot.pk}: daily_pnl {right + 1:f}, fills say {right:f}"
+    assert run("recompute", "--dry-run") == (0, [told, "bots: 1, values would change: 1"])
+    assert run("recompute", "--bot", bot.pk) == (0, [told, "bots: 1, values changed: 1"])
+    assert BotState.objects.get(pk=bot.pk).daily_pnl == right
+    assert run("recompute", "--bot", 999)[0] == 2
 
 
 def test_halt_stops_one_user_or_all(alice: User, bob: User) -> None:

@@ -60,6 +60,7 @@ FLOORS: list[set[str]] = [
         "transfers",
         "transferring",
         "reconcile",
+        "recompute",
         "tick",
         "outcome",
     },
@@ -246,6 +247,7 @@ def test_only_the_engine_changes_state_rows_at_all() -> None:
     engine = {
         "adopt",
         "reconcile",
+        "recompute",
         "protect",
         "booking",
         "change",
