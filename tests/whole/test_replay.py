@@ -49,8 +49,8 @@ SETTINGS: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
 DAY = 1440
-#: The suite replays ten days; `make replay` the whole month, which takes three minutes.
-CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 10 * DAY
+#: The suite replays five days; `make replay` the whole month, which takes three minutes.
+CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 5 * DAY
 
 
 def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
