@@ -28,8 +28,15 @@ class Results:
 
 def markdown(results: Results) -> str:
     """Return the report."""
-    r = results
-    lines = [
+    lines = [*_setting(results), *_counts(results), *_recoveries(results)]
+    if results.violations:
+        lines += ["## Violations", "", *(f"- {text}" for text in results.violations), ""]
+    return "\n".join(lines)
+
+
+def _setting(r: Results) -> list[str]:
+    """What was run, where, and whether it held."""
+    return [
         "# Soak",
         "",
         f"`SOAK_MINUTES={r.minutes:g} SOAK_BOTS={r.bots} SOAK_SEED={r.seed} make soak`",
@@ -42,6 +49,13 @@ def markdown(results: Results) -> str:
         f"Violations: **{len(r.violations)}**.",
         f"Kills: {r.kills.total()}, orders: {r.orders.total()}.",
         "",
+    ]
+
+
+def _counts(r: Results) -> list[str]:
+    """How much went on."""
+    clicks = {str(code or "by nobody"): count for code, count in sorted(r.clicks.items())}
+    return [
         "| What | How often |",
         "|---|---|",
         f"| ticks that began | {r.ticks} |",
@@ -50,11 +64,14 @@ def markdown(results: Results) -> str:
         *(f"| orders: {name} | {count} |" for name, count in sorted(r.orders.items())),
         *(f"| kill: {name} | {count} |" for name, count in sorted(r.kills.items())),
         *(f"| fault: {name} | {count} |" for name, count in sorted(r.faults.items())),
-        *(
-            f"| clicks answered {code or 'by nobody'} | {n} |"
-            for code, n in sorted(r.clicks.items())
-        ),
+        *(f"| clicks answered {code} | {count} |" for code, count in clicks.items()),
         "",
+    ]
+
+
+def _recoveries(r: Results) -> list[str]:
+    """How soon all was well again after each kind of blow."""
+    return [
         "Seconds until every bot with duty was ticked again:",
         "",
         "| After | Times | Median | Longest |",
@@ -67,6 +84,3 @@ def markdown(results: Results) -> str:
         f"All orders were settled {r.healed_after:.0f} s after the last fault had ended.",
         "",
     ]
-    if r.violations:
-        lines += ["## Violations", "", *(f"- {text}" for text in r.violations), ""]
-    return "\n".join(lines)
