@@ -13,10 +13,9 @@ from zoneinfo import ZoneInfo
 
 import django_stubs_ext
 import environ
-from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from botsite import database, logs
+from botsite import browser, database, logs
 from botsite.platform.redis import DEFAULT_URL, running_url
 
 # Lets `ModelForm[User]` and `ModelAdmin[User]`, which the type checker asks for, run as well.
@@ -198,17 +197,7 @@ vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"botsite@{_site.hostname}")
 
 # -- What the browser may do ----------------------------------------------------------------------
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [SELF],
-        # The style sheet's own icons are data: images; a picture cannot act.
-        "img-src": [SELF, "data:"],
-        "base-uri": [NONE],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        "object-src": [NONE],
-    }
-}
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": browser.DIRECTIVES}
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
