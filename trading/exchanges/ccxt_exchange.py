@@ -3,8 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from types import ModuleType
+from typing import Any
 
 from trading.exchange import Fault, Refused, Unusable
 from trading.exchanges.account import FENCE_S, CcxtExchange
@@ -43,6 +45,7 @@ def preload() -> None:
     _ccxt()
 
 
+@dataclass(eq=False, repr=False)
 class CcxtFeed:
     """Public market data of one ccxt exchange (trading.exchange.Feed), shared by a process.
 
@@ -53,52 +56,50 @@ class CcxtFeed:
     has its own. Refused(CLIENT) if ccxt cannot serve this.
     """
 
-    def __init__(
-        self,
-        exchange_id: str,
-        *,
-        mode: str = "live",
-        market_type: str = "spot",
-        api_base: str | None = None,
-        timeout_s: float = 8.0,
-        markets_ttl_s: float = 600.0,
-        time_ttl_s: float = 600.0,
-        monotonic: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
-        silences: Silences | None = None,
-    ) -> None:
-        if (exchange_id, market_type, mode) == ("binance", "swap", "testnet"):
+    exchange_id: str
+    _: KW_ONLY
+    mode: str = "live"
+    market_type: str = "spot"
+    api_base: str | None = None
+    timeout_s: float = 8.0
+    markets_ttl_s: float = 600.0
+    time_ttl_s: float = 600.0
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    silences: Silences | None = None
+
+    def __post_init__(self) -> None:
+        wanted = (self.exchange_id, self.market_type, self.mode)
+        if wanted == ("binance", "swap", "testnet"):
             text = "ccxt does not serve Binance's futures testnet: use paper or live there"
             raise Refused(Fault.CLIENT, text)
         # Not at the top: whoever only names these classes must not pay for an HTTP client.
         from trading.exchanges.client import Clients
 
-        self.name = exchange_id
-        self.key = " ".join(filter(None, (exchange_id, market_type, mode, api_base)))
-        self.market_type = market_type
+        self.name = self.exchange_id
+        self.key = " ".join(filter(None, (*wanted, self.api_base)))
         self.clients = Clients(
             _ccxt(),
-            exchange_id,
-            mode=mode,
-            market_type=market_type,
-            api_base=api_base,
-            timeout_s=timeout_s,
-            monotonic=monotonic,
-            wall=wall,
+            self.exchange_id,
+            mode=self.mode,
+            market_type=self.market_type,
+            api_base=self.api_base,
+            timeout_s=self.timeout_s,
+            monotonic=self.monotonic,
+            wall=self.wall,
             scope=self.key,
-            silences=silences,
+            silences=self.silences,
         )
         self._client = self.clients.client()
         self.markets = Markets(
             self._client.raw,
             self._load_markets,
-            market_type=market_type,
-            ttl_s=markets_ttl_s,
-            monotonic=monotonic,
+            market_type=self.market_type,
+            ttl_s=self.markets_ttl_s,
+            monotonic=self.monotonic,
         )
-        self._wall = wall
         self.clock = ExchangeClock(
-            self._fetch_time, ttl_s=time_ttl_s, monotonic=monotonic, wall=wall
+            self._fetch_time, ttl_s=self.time_ttl_s, monotonic=self.monotonic, wall=self.wall
         )
 
     def __repr__(self) -> str:
@@ -159,7 +160,7 @@ class CcxtFeed:
 
     def _fetch_time(self) -> int:
         if not self._client.raw.has.get("fetchTime"):
-            return int(self._wall() * 1000)
+            return int(self.wall() * 1000)
         found = self._client.call(Call.VITAL, "fetch_time")
         if not isinstance(found, int):
             raise bad("the exchange's time is no number")
@@ -179,28 +180,9 @@ def open_account(
 
 
 @lru_cache(maxsize=32)
-def shared_feed(
-    exchange_id: str,
-    *,
-    mode: str = "live",
-    market_type: str = "spot",
-    api_base: str | None = None,
-    timeout_s: float = 8.0,
-    markets_ttl_s: float = 600.0,
-    time_ttl_s: float = 600.0,
-    silences: Silences | None = None,
-) -> CcxtFeed:
-    """Return this process's feed for these arguments; Refused(CLIENT) as CcxtFeed."""
-    return CcxtFeed(
-        exchange_id,
-        mode=mode,
-        market_type=market_type,
-        api_base=api_base,
-        timeout_s=timeout_s,
-        markets_ttl_s=markets_ttl_s,
-        time_ttl_s=time_ttl_s,
-        silences=silences,
-    )
+def shared_feed(exchange_id: str, **options: Any) -> CcxtFeed:
+    """Return this process's feed for these arguments of CcxtFeed; Refused(CLIENT) as there."""
+    return CcxtFeed(exchange_id, **options)
 
 
 # A connection must not be used by two processes.
