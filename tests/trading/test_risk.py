@@ -1,5 +1,6 @@
-"""Levels, daily limits and sizes, just below, at and above their bounds."""
+"""Levels of longs and shorts, daily limits and sizes: just below, at and above their bounds."""
 
+import operator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -31,14 +32,19 @@ ALL = replace(
     trailing_stop_perc=D(1),
     trailing_stop_active=True,
 )
-DECIMALS = st.decimals("0.00000001", "1000000", places=8)
+PRICES = st.decimals("0.00000001", "1000000", places=8)
 PERCENT = st.decimals("0.01", "99", places=2)
+#: What ALL makes of an entry at 100: a short's levels are a long's, mirrored.
+AT_100 = {
+    False: Levels(stop=D(98), target=D(103), trailing=D(99), max_price=D(100)),
+    True: Levels(stop=D(102), target=D(97), trailing=D(101), max_price=D(100)),
+}
+BOTH = pytest.mark.parametrize("is_short", [False, True], ids=["long", "short"])
 
 
-def test_levels_at_entry() -> None:
-    assert levels(ALL, D(100)) == Levels(
-        stop=D(98), target=D(103), trailing=D(99), max_price=D(100)
-    )
+@BOTH
+def test_levels_at_entry(is_short: bool) -> None:
+    assert levels(ALL, D(100), is_short=is_short) == AT_100[is_short]
 
 
 @pytest.mark.parametrize("off", [None, D(0)])
@@ -53,25 +59,32 @@ def test_an_inactive_trailing_stop_has_no_level() -> None:
     assert trail(settings, levels(settings, D(100)), D(120)).trailing is None
 
 
-def test_the_trailing_stop_rises_with_the_price_and_stays_when_it_falls() -> None:
-    risen = trail(ALL, levels(ALL, D(100)), D(110))
-    assert (risen.max_price, risen.trailing) == (D(110), D("108.9"))
-    assert trail(ALL, risen, D(90)) == risen
-    assert (risen.stop, risen.target) == (D(98), D(103))
+@pytest.mark.parametrize(
+    ("is_short", "better", "trailing", "worse"),
+    [(False, "110", "108.9", "90"), (True, "90", "90.9", "110")],
+    ids=["long", "short"],
+)
+def test_the_trailing_stop_follows_a_better_price_and_stays_at_a_worse_one(
+    is_short: bool, better: str, trailing: str, worse: str
+) -> None:
+    followed = trail(ALL, AT_100[is_short], D(better), is_short=is_short)
+    assert followed == replace(AT_100[is_short], max_price=D(better), trailing=D(trailing))
+    assert trail(ALL, followed, D(worse), is_short=is_short) == followed
 
 
-@given(DECIMALS, PERCENT, st.lists(DECIMALS, max_size=20))
-def test_the_trailing_stop_never_falls(entry: D, perc: D, prices: list[D]) -> None:
+@BOTH
+@given(entry=PRICES, perc=PERCENT, prices=st.lists(PRICES, max_size=20))
+def test_the_trailing_stop_never_goes_back(
+    is_short: bool, entry: D, perc: D, prices: list[D]
+) -> None:
+    no_worse = operator.le if is_short else operator.ge
     settings = replace(ALL, trailing_stop_perc=perc)
-    now = levels(settings, entry)
+    now = levels(settings, entry, is_short=is_short)
     for price in prices:
-        before, now = now, trail(settings, now, price)
-        assert now.trailing is not None
-        assert before.trailing is not None
-        assert now.max_price is not None
-        assert now.trailing >= before.trailing
-        assert now.max_price >= price
-        assert now == follow(settings, entry, before, price)
+        before, now = now, trail(settings, now, price, is_short=is_short)
+        assert no_worse(now.trailing, before.trailing)
+        assert no_worse(now.max_price, price)
+        assert now == follow(settings, entry, before, price, is_short=is_short)
 
 
 def test_edited_settings_move_the_levels_of_an_open_position() -> None:
@@ -82,31 +95,62 @@ def test_edited_settings_move_the_levels_of_an_open_position() -> None:
     )
 
 
-def test_levels_that_were_never_stored_heal() -> None:
-    assert follow(ALL, D(100), Levels(), D("99.5")) == levels(ALL, D(100))
+@pytest.mark.parametrize(
+    ("is_short", "seen"), [(False, "99.5"), (True, "100.5")], ids=["long", "short"]
+)
+def test_levels_that_were_never_stored_heal(is_short: bool, seen: str) -> None:
+    assert follow(ALL, D(100), Levels(), D(seen), is_short=is_short) == AT_100[is_short]
 
 
 @pytest.mark.parametrize(
-    ("price", "reason"),
+    ("is_short", "seen"), [(False, "99"), (True, "101")], ids=["long", "short"]
+)
+def test_the_entry_itself_was_the_best_price_until_a_better_one(is_short: bool, seen: str) -> None:
+    """What was stored before further fills moved the entry must not loosen the trailing stop."""
+    found = follow(ALL, D(100), Levels(max_price=D(seen)), D(seen), is_short=is_short)
+    assert found.max_price == D(100)
+
+
+@pytest.mark.parametrize(
+    ("is_short", "price", "reason"),
     [
-        ("98.01", None),
-        ("98", Gate.STOP_LOSS),
-        ("97.99", Gate.STOP_LOSS),
-        ("102.99", None),
-        ("103", Gate.TAKE_PROFIT),
-        ("103.01", Gate.TAKE_PROFIT),
+        (False, "98.01", None),
+        (False, "98", Gate.STOP_LOSS),
+        (False, "97.99", Gate.STOP_LOSS),
+        (False, "102.99", None),
+        (False, "103", Gate.TAKE_PROFIT),
+        (False, "103.01", Gate.TAKE_PROFIT),
+        (True, "101.99", None),
+        (True, "102", Gate.STOP_LOSS),
+        (True, "102.01", Gate.STOP_LOSS),
+        (True, "97.01", None),
+        (True, "97", Gate.TAKE_PROFIT),
+        (True, "96.99", Gate.TAKE_PROFIT),
     ],
 )
-def test_stop_and_target_just_below_at_and_above(price: str, reason: Gate | None) -> None:
-    assert exit_reason(Levels(stop=D(98), target=D(103)), D(price)) is reason
+def test_stop_and_target_just_below_at_and_above(
+    is_short: bool, price: str, reason: Gate | None
+) -> None:
+    fixed = replace(AT_100[is_short], trailing=None)
+    assert exit_reason(fixed, D(price), is_short=is_short) is reason
 
 
 @pytest.mark.parametrize(
-    ("price", "reason"),
-    [("99.01", None), ("99", Gate.TRAILING_STOP), ("98.99", Gate.TRAILING_STOP)],
+    ("is_short", "price", "reason"),
+    [
+        (False, "99.01", None),
+        (False, "99", Gate.TRAILING_STOP),
+        (False, "98.99", Gate.TRAILING_STOP),
+        (True, "100.99", None),
+        (True, "101", Gate.TRAILING_STOP),
+        (True, "101.01", Gate.TRAILING_STOP),
+    ],
 )
-def test_trailing_stop_just_above_at_and_below(price: str, reason: Gate | None) -> None:
-    assert exit_reason(Levels(trailing=D(99)), D(price)) is reason
+def test_trailing_stop_just_below_at_and_above(
+    is_short: bool, price: str, reason: Gate | None
+) -> None:
+    trailing = Levels(trailing=AT_100[is_short].trailing)
+    assert exit_reason(trailing, D(price), is_short=is_short) is reason
 
 
 def test_the_stop_comes_before_the_trailing_stop_and_both_before_the_target() -> None:

@@ -1,100 +1,13 @@
-"""Levels of short positions, mirrored; and the daily loss that counts the open position."""
+"""When a short position is closed; and the daily loss that counts the open position."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.trading.values import HELD, SETTINGS, SHORT, D, quote, view
 from trading.execution import Decision, decide
 from trading.market import Side
-from trading.risk import (
-    Day,
-    Gate,
-    Levels,
-    exit_reason,
-    follow,
-    levels,
-    limit_numbers,
-    limit_reached,
-    trail,
-)
-
-ALL = replace(
-    SETTINGS,
-    stop_loss_perc=D(2),
-    take_profit_perc=D(3),
-    trailing_stop_perc=D(1),
-    trailing_stop_active=True,
-)
-PRICES = st.decimals("0.00000001", "1000000", places=8)
-PERCENT = st.decimals("0.01", "99", places=2)
-
-
-def test_the_levels_of_a_short_are_mirrored() -> None:
-    assert levels(ALL, D(100), is_short=True) == Levels(
-        stop=D(102), target=D(97), trailing=D(101), max_price=D(100)
-    )
-
-
-def test_the_trailing_stop_of_a_short_falls_with_the_price_and_stays_when_it_rises() -> None:
-    fallen = trail(ALL, levels(ALL, D(100), is_short=True), D(90), is_short=True)
-    assert (fallen.max_price, fallen.trailing) == (D(90), D("90.9"))
-    assert trail(ALL, fallen, D(110), is_short=True) == fallen
-    assert (fallen.stop, fallen.target) == (D(102), D(97))
-
-
-@given(PRICES, PERCENT, st.lists(PRICES, max_size=20))
-def test_the_trailing_stop_of_a_short_never_rises(entry: D, perc: D, prices: list[D]) -> None:
-    settings = replace(ALL, trailing_stop_perc=perc)
-    now = levels(settings, entry, is_short=True)
-    for price in prices:
-        before, now = now, trail(settings, now, price, is_short=True)
-        assert now.trailing is not None
-        assert before.trailing is not None
-        assert now.max_price is not None
-        assert now.trailing <= before.trailing
-        assert now.max_price <= price
-        assert now == follow(settings, entry, before, price, is_short=True)
-
-
-def test_levels_of_a_short_that_were_never_stored_heal() -> None:
-    assert follow(ALL, D(100), Levels(), D("100.5"), is_short=True) == levels(
-        ALL, D(100), is_short=True
-    )
-
-
-@pytest.mark.parametrize(("is_short", "seen"), [(False, "99"), (True, "101")])
-def test_the_entry_itself_was_the_best_price_until_a_better_one(is_short: bool, seen: str) -> None:
-    """What was stored before further fills moved the entry must not loosen the trailing stop."""
-    found = follow(ALL, D(100), Levels(max_price=D(seen)), D(seen), is_short=is_short)
-    assert found.max_price == D(100)
-
-
-@pytest.mark.parametrize(
-    ("price", "reason"),
-    [
-        ("101.99", None),
-        ("102", Gate.STOP_LOSS),
-        ("102.01", Gate.STOP_LOSS),
-        ("97.01", None),
-        ("97", Gate.TAKE_PROFIT),
-        ("96.99", Gate.TAKE_PROFIT),
-    ],
-)
-def test_stop_and_target_of_a_short_just_below_at_and_above(
-    price: str, reason: Gate | None
-) -> None:
-    assert exit_reason(Levels(stop=D(102), target=D(97)), D(price), is_short=True) is reason
-
-
-@pytest.mark.parametrize(
-    ("price", "reason"),
-    [("100.99", None), ("101", Gate.TRAILING_STOP), ("101.01", Gate.TRAILING_STOP)],
-)
-def test_trailing_stop_of_a_short_just_below_at_and_above(price: str, reason: Gate | None) -> None:
-    assert exit_reason(Levels(trailing=D(101)), D(price), is_short=True) is reason
+from trading.risk import Day, Gate, limit_numbers, limit_reached
 
 
 def test_a_short_is_judged_and_closed_at_the_ask() -> None:
