@@ -48,8 +48,9 @@ def test_B1_of_twenty_copies_of_one_message_one_ticks(
     seconds: float, ticking: Beat, bot: BotConfig, exchange: ExchangeControl, as_alice: Caller
 ) -> None:
     """The others come while the one still ticks (0.9 s), or when it has long ended."""
-    control.edit(bot, {"check_interval_seconds": 60}, by=None, via="command")
     stage.come_to_rest(ticking)
+    # Edited at rest: one tick is due now, and none for the next half minute.
+    control.edit(bot, {"check_interval_seconds": 60}, by=None, via="command")
     before = BotState.objects.get(pk=bot.pk).fence
     time.sleep(float(FAST["PRICE_TTL_SECONDS"]))  # the tick asks for the price again
     exchange.add_fault("hang", path="api/v3/ticker/*", seconds=seconds)

@@ -18,7 +18,7 @@ from tests.whole.api import wait_for
 from tests.whole.conftest import MakeBot
 from tests.whole.processes import Beat, Worker, database_url, wait_until
 
-pytestmark = pytest.mark.long(seconds=25)
+pytestmark = pytest.mark.alone
 
 #: What is promised: watched again within 15 s of the restart, though a lease lasts a minute.
 WATCHED = 15.0
