@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import ccxt
+import pytest
 
 from tests.testexchange.client import ExchangeControl
 from tests.testexchange.process import TestExchange
@@ -40,6 +42,13 @@ def client_of(server: TestExchange, api_key: str, secret: str, **more: Any) -> c
     return client
 
 
+def _refusal(post: Callable[[dict[str, str]], Any], params: dict[str, str]) -> str:
+    form = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+    with pytest.raises(ccxt.BaseError) as error:
+        post(form | params)
+    return str(error.value)
+
+
 class Trader:
     """An account of its own with 10000 USDT, and what its tests do with it."""
 
@@ -67,6 +76,10 @@ class Trader:
 
     def order(self, client_id: str) -> Any:
         return self.ccxt.fetch_order(None, SYMBOL, {"clientOrderId": client_id})
+
+    def refusal(self, **params: str) -> str:
+        """What is said to a limit buy of BTC with these parameters, which must be refused."""
+        return _refusal(self.ccxt.private_post_order, params)
 
     def wallet(self) -> dict[str, Any]:
         return self.server.control.balances(self.name)
@@ -126,6 +139,10 @@ class FuturesTrader:
     def fetch(self, client_id: str, *, trigger: bool = False) -> Any:
         params = {"clientOrderId": client_id} | ({"trigger": True} if trigger else {})
         return self.ccxt.fetch_order(None, PERP, params)
+
+    def refusal(self, **params: str) -> str:
+        """What is said to a limit buy of BTC with these parameters, which must be refused."""
+        return _refusal(self.ccxt.fapiprivate_post_order, params)
 
     def position(self) -> Any:
         """The only position, None when there is none."""

@@ -1,4 +1,4 @@
-"""Whatever happens to stops, lists and contracts, no amount is made or lost on either side."""
+"""Whatever happens to orders, stops, lists and contracts, no amount is made or lost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.testexchange.exchange import Exchange
 from tests.testexchange.messages import Request
 
 KEY = {"api_key": "k" * 64, "secret": "secret"}
+DEPOSITS = {"USDT": D(5000), "BTC": D("0.25"), "BNB": D("0.003")}
 HOUR = 3_600_000
 PRICES = st.integers(18_000, 22_000)
 LOTS = st.integers(1, 400)
@@ -40,11 +41,38 @@ FUTURES = st.one_of(
     st.tuples(st.just("hours"), st.integers(1, 30)),
     st.tuples(st.just("leverage"), st.integers(1, 125)),
 )
+#: Orders to the last lot and cent.
+FINE = st.one_of(
+    st.tuples(
+        st.just("order"),
+        st.sampled_from(["BUY", "SELL"]),
+        st.sampled_from(["MARKET", "GTC", "IOC", "FOK"]),
+        st.integers(1, 40_000),
+        st.integers(1_800_000, 2_200_000),
+    ),
+    st.tuples(st.just("cancel"), st.integers(1, 20)),
+    st.tuples(st.just("price"), st.integers(1_800_000, 2_200_000)),
+    st.tuples(st.just("plan"), st.integers(1, 99), st.integers(0, 9)),
+)
 
 
 def request(path: str, **form: Any) -> Request:
     given_ = {name: str(value) for name, value in form.items() if value is not None}
     return Request(method="POST", path=path, query="", body=urlencode(given_), headers={})
+
+
+def spot_exchange(mode: str) -> Exchange:
+    """One with alice's deposits, fees in that mode, and prices that do not come out even."""
+    exchange = Exchange(
+        {
+            "clock": {"now_ms": NOON},
+            "fee": {"mode": mode, "maker": "0.00123", "taker": "0.00177"},
+            "spread": "0.0003",
+            "accounts": [{"name": "alice", "balances": DEPOSITS, **KEY}],
+        }
+    )
+    exchange.markets["BTCUSDT"].explicit_price = D(20000)
+    return exchange
 
 
 def spot_step(exchange: Exchange, step: tuple[Any, ...]) -> None:
@@ -76,6 +104,26 @@ def spot_step(exchange: Exchange, step: tuple[Any, ...]) -> None:
         market.fill_plans = [plan(*rest)]
 
 
+def fine_step(exchange: Exchange, step: tuple[Any, ...]) -> None:
+    key, market = exchange.accounts.keys[KEY["api_key"]], exchange.markets["BTCUSDT"]
+    kind, *rest = step
+    if kind == "order":
+        side, type_, lots, cents = rest
+        common = {"symbol": "BTCUSDT", "side": side, "quantity": lots * D("0.00001")}
+        if type_ == "MARKET":
+            common |= {"type": type_}
+        else:
+            common |= {"type": "LIMIT", "timeInForce": type_, "price": D(cents) / 100}
+        exchange.place(request("api/v3/order", **common), key)
+    elif kind == "cancel":
+        exchange.cancel(exchange.accounts.by_name["alice"], "BTCUSDT", rest[0], "")
+    elif kind == "price":
+        market.explicit_price = D(rest[0]) / 100
+    else:
+        part = {"part": D(rest[0]) / 100, "slip": D(rest[1]) / 1000}
+        market.fill_plans = [[part, part | {"part": D(1 - part["part"]) / 2}]]
+
+
 def plan(percent: int, follows: bool) -> list[dict[str, Any]]:
     part = {"part": D(percent) / 100, "slip": D("0.001")}
     return [part, {"part": D(0), "slip": D(0), "follows": True}] if follows else [part]
@@ -96,22 +144,43 @@ def run(exchange: Exchange, steps: list[tuple[Any, ...]], take: Any) -> set[int]
 @settings(max_examples=150, deadline=None, database=None)
 @given(
     mode=st.sampled_from(["default", "bnb", "quote"]),
+    steps=st.lists(FINE, min_size=5, max_size=40),
+)
+def test_no_amount_is_ever_made_or_lost(mode: str, steps: list[tuple[Any, ...]]) -> None:
+    exchange = spot_exchange(mode)
+    assert run(exchange, steps, fine_step) <= {-1013, -2010, -2011}
+    account, engine = exchange.accounts.by_name["alice"], exchange.engine
+    expected = dict(DEPOSITS)
+    for trade in engine.trades:
+        sign = 1 if trade.order.side == "BUY" else -1
+        expected["BTC"] += sign * trade.quantity
+        expected["USDT"] -= sign * trade.quote_quantity
+        expected[trade.commission_asset] -= trade.commission
+    for asset, total in expected.items():
+        balance = account.balance(asset)
+        assert balance.free + balance.locked == total
+        assert total + engine.house.get(asset, D(0)) == DEPOSITS[asset]
+        assert balance.free >= 0
+        locks = [engine.lock_for(order, order.remaining) for order in engine.open.values()]
+        assert balance.locked == sum((amount for name, amount in locks if name == asset), D(0))
+    for order in engine.orders.values():
+        mine = [trade for trade in engine.trades if trade.order is order]
+        assert order.executed == sum((trade.quantity for trade in mine), D(0))
+        assert (order.status == "FILLED") == (order.executed == order.quantity)
+    ids = [trade.trade_id for trade in engine.trades]
+    assert ids == sorted(set(ids))
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(
+    mode=st.sampled_from(["default", "bnb", "quote"]),
     steps=st.lists(SPOT, min_size=5, max_size=30),
 )
 def test_stops_and_lists_lock_and_move_exactly(mode: str, steps: list[tuple[Any, ...]]) -> None:
-    deposits = {"USDT": D(5000), "BTC": D("0.25"), "BNB": D("0.003")}
-    exchange = Exchange(
-        {
-            "clock": {"now_ms": NOON},
-            "fee": {"mode": mode, "maker": "0.00123", "taker": "0.00177"},
-            "spread": "0.0003",
-            "accounts": [{"name": "alice", "balances": deposits, **KEY}],
-        }
-    )
-    exchange.markets["BTCUSDT"].explicit_price = D(20000)
+    exchange = spot_exchange(mode)
     assert run(exchange, steps, spot_step) <= {-1013, -2010, -2011}
     account, engine = exchange.accounts.by_name["alice"], exchange.engine
-    for asset, deposit in deposits.items():
+    for asset, deposit in DEPOSITS.items():
         balance = account.balance(asset)
         assert balance.free >= 0
         assert balance.free + balance.locked + engine.house.get(asset, D(0)) == deposit

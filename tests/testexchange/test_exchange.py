@@ -331,23 +331,17 @@ def test_the_receive_window_is_checked_again_before_matching(
 
 
 def test_filters_refuse_what_does_not_fit(alice: Trader) -> None:
-    def refused(**params: str) -> str:
-        form = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
-        with pytest.raises(ccxt.BaseError) as error:
-            alice.ccxt.private_post_order(form | params)
-        return str(error.value)
-
-    assert "PRICE_FILTER" in refused(quantity="1", price="20000.001")
-    assert "LOT_SIZE" in refused(quantity="0.000001", price="20000")
-    assert "LOT_SIZE" in refused(quantity="0.100001", price="20000")
-    assert "NOTIONAL" in refused(quantity="0.0001", price="20000")
-    assert "-1111" in refused(quantity="0.1000000001", price="20000")
-    assert "-1100" in refused(quantity="many", price="20000")
-    assert "-1102" in refused(quantity="0.1")
-    assert "-1013" in refused(quantity="-1", price="20000")
-    assert "-1115" in refused(quantity="1", price="20000", timeInForce="GTD")
-    assert "-1116" in refused(quantity="1", price="20000", type="ICEBERG")
-    assert "-1121" in refused(quantity="1", price="20000", symbol="NOPEUSDT")
+    assert "PRICE_FILTER" in alice.refusal(quantity="1", price="20000.001")
+    assert "LOT_SIZE" in alice.refusal(quantity="0.000001", price="20000")
+    assert "LOT_SIZE" in alice.refusal(quantity="0.100001", price="20000")
+    assert "NOTIONAL" in alice.refusal(quantity="0.0001", price="20000")
+    assert "-1111" in alice.refusal(quantity="0.1000000001", price="20000")
+    assert "-1100" in alice.refusal(quantity="many", price="20000")
+    assert "-1102" in alice.refusal(quantity="0.1")
+    assert "-1013" in alice.refusal(quantity="-1", price="20000")
+    assert "-1115" in alice.refusal(quantity="1", price="20000", timeInForce="GTD")
+    assert "-1116" in alice.refusal(quantity="1", price="20000", type="ICEBERG")
+    assert "-1121" in alice.refusal(quantity="1", price="20000", symbol="NOPEUSDT")
 
 
 def test_missing_funds_and_unknown_orders_have_their_codes(alice: Trader) -> None:

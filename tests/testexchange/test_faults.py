@@ -1,4 +1,4 @@
-"""What the test exchange does wrong on demand, and that its books are exact all the same."""
+"""What the test exchange does wrong on demand."""
 
 from __future__ import annotations
 
@@ -8,33 +8,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from decimal import Decimal as D
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import ccxt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.testexchange import ControlError, ExchangeControl, TestExchange
 from tests.testexchange.clients import NOON, Trader, get
-from tests.testexchange.errors import ApiError
-from tests.testexchange.exchange import Exchange
-from tests.testexchange.messages import Request
 from tests.testexchange.settings import ROOT
 
 ORDER = "api/v3/order"
 MINUTE = 60_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[TestExchange]:
-    with TestExchange(config={"clock": {"now_ms": NOON}}) as running:
-        yield running
 
 
 LOST: dict[str, tuple[dict[str, Any], type[ccxt.BaseError]]] = {
@@ -246,88 +232,3 @@ def test_a_keep_alive_client_gets_hundreds_of_answers_a_second(
         assert connection.getresponse().read()
     connection.close()
     assert time.monotonic() - started < 2
-
-
-# Books
-
-KEY = {"api_key": "k" * 64, "secret": "secret"}
-STEPS = st.one_of(
-    st.tuples(
-        st.just("order"),
-        st.sampled_from(["BUY", "SELL"]),
-        st.sampled_from(["MARKET", "GTC", "IOC", "FOK"]),
-        st.integers(1, 40_000),
-        st.integers(1_800_000, 2_200_000),
-    ),
-    st.tuples(st.just("cancel"), st.integers(1, 20)),
-    st.tuples(st.just("price"), st.integers(1_800_000, 2_200_000)),
-    st.tuples(st.just("plan"), st.integers(1, 99), st.integers(0, 9)),
-)
-
-
-def place(exchange: Exchange, side: str, kind: str, lots: int, cents: int) -> None:
-    form = {"symbol": "BTCUSDT", "side": side, "quantity": str(lots * D("0.00001"))}
-    if kind == "MARKET":
-        form["type"] = "MARKET"
-    else:
-        form |= {"type": "LIMIT", "timeInForce": kind, "price": str(D(cents) / 100)}
-    request = Request(method="POST", path=ORDER, query="", body=urlencode(form), headers={})
-    exchange.place(request, exchange.accounts.keys[KEY["api_key"]])
-
-
-def take(exchange: Exchange, step: tuple[Any, ...]) -> int | None:
-    """Carries out one step; the code with which the exchange refused it."""
-    market = exchange.markets["BTCUSDT"]
-    try:
-        if step[0] == "order":
-            place(exchange, *step[1:])
-        elif step[0] == "cancel":
-            exchange.cancel(exchange.accounts.by_name["alice"], "BTCUSDT", step[1], "")
-        elif step[0] == "price":
-            market.explicit_price = D(step[1]) / 100
-            exchange.settle()
-        else:
-            part = {"part": D(step[1]) / 100, "slip": D(step[2]) / 1000}
-            market.fill_plans = [[part, part | {"part": D(1 - part["part"]) / 2}]]
-    except ApiError as error:
-        return error.code
-    return None
-
-
-@settings(max_examples=150, deadline=None, database=None)
-@given(
-    mode=st.sampled_from(["default", "bnb", "quote"]),
-    steps=st.lists(STEPS, min_size=5, max_size=40),
-)
-def test_no_amount_is_ever_made_or_lost(mode: str, steps: list[tuple[Any, ...]]) -> None:
-    deposits = {"USDT": D(5000), "BTC": D("0.25"), "BNB": D("0.003")}
-    exchange = Exchange(
-        {
-            "clock": {"now_ms": NOON},
-            "fee": {"mode": mode, "maker": "0.00123", "taker": "0.00177"},
-            "spread": "0.0003",
-            "accounts": [{"name": "alice", "balances": deposits, **KEY}],
-        }
-    )
-    exchange.markets["BTCUSDT"].explicit_price = D(20000)
-    assert {take(exchange, step) for step in steps} <= {None, -1013, -2010, -2011}
-    account, engine = exchange.accounts.by_name["alice"], exchange.engine
-    expected = dict(deposits)
-    for trade in engine.trades:
-        sign = 1 if trade.order.side == "BUY" else -1
-        expected["BTC"] += sign * trade.quantity
-        expected["USDT"] -= sign * trade.quote_quantity
-        expected[trade.commission_asset] -= trade.commission
-    for asset, total in expected.items():
-        balance = account.balance(asset)
-        assert balance.free + balance.locked == total
-        assert total + engine.house.get(asset, D(0)) == deposits[asset]
-        assert balance.free >= 0
-        locks = [engine.lock_for(order, order.remaining) for order in engine.open.values()]
-        assert balance.locked == sum((amount for name, amount in locks if name == asset), D(0))
-    for order in engine.orders.values():
-        mine = [trade for trade in engine.trades if trade.order is order]
-        assert order.executed == sum((trade.quantity for trade in mine), D(0))
-        assert (order.status == "FILLED") == (order.executed == order.quantity)
-    ids = [trade.trade_id for trade in engine.trades]
-    assert ids == sorted(set(ids))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal as D
 
 import ccxt
@@ -12,19 +11,6 @@ from tests.testexchange import ControlError, ExchangeControl, TestExchange
 from tests.testexchange.clients import NOON, PERP, FuturesTrader, Trader
 
 MINUTE = 60_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[TestExchange]:
-    with TestExchange(config={"clock": {"now_ms": NOON}}) as running:
-        yield running
-
-
-@pytest.fixture
-def bob(
-    server: TestExchange, control: ExchangeControl, request: pytest.FixtureRequest
-) -> FuturesTrader:
-    return FuturesTrader(server, f"bob-{request.node.name}")
 
 
 # Market data
@@ -263,21 +249,15 @@ def test_reduce_only_never_opens_and_ends_with_the_position(bob: FuturesTrader) 
 
 
 def test_what_does_not_fit_has_its_code(bob: FuturesTrader) -> None:
-    def refused(**params: str) -> str:
-        form = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
-        with pytest.raises(ccxt.BaseError) as error:
-            bob.ccxt.fapiprivate_post_order(form | params)
-        return str(error.value)
-
-    assert "-4014" in refused(quantity="0.1", price="20000.05")
-    assert "-1111" in refused(quantity="0.1001", price="20000")
-    assert "-4164" in refused(quantity="0.001", price="4000")
-    assert "-2019" in refused(quantity="6", price="20000")
-    assert "-1116" in refused(quantity="1", price="20000", type="ICEBERG")
-    assert "-4120" in refused(quantity="1", type="STOP_MARKET", stopPrice="19000")
-    assert "-1121" in refused(quantity="1", price="20000", symbol="NOPEUSDT")
-    assert "-1102" in refused(quantity="1")
-    assert "-4061" in refused(quantity="1", price="20000", positionSide="LONG")
+    assert "-4014" in bob.refusal(quantity="0.1", price="20000.05")
+    assert "-1111" in bob.refusal(quantity="0.1001", price="20000")
+    assert "-4164" in bob.refusal(quantity="0.001", price="4000")
+    assert "-2019" in bob.refusal(quantity="6", price="20000")
+    assert "-1116" in bob.refusal(quantity="1", price="20000", type="ICEBERG")
+    assert "-4120" in bob.refusal(quantity="1", type="STOP_MARKET", stopPrice="19000")
+    assert "-1121" in bob.refusal(quantity="1", price="20000", symbol="NOPEUSDT")
+    assert "-1102" in bob.refusal(quantity="1")
+    assert "-4061" in bob.refusal(quantity="1", price="20000", positionSide="LONG")
     assert bob.truth()["orders"] == []
 
 

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal as D
 from typing import Any
 
 import ccxt
 import pytest
 
-from tests.testexchange import ExchangeControl, TestExchange
+from tests.testexchange import ExchangeControl
 from tests.testexchange.clients import NOON, PERP, FuturesTrader
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[TestExchange]:
-    with TestExchange(config={"clock": {"now_ms": NOON}}) as running:
-        yield running
-
-
-@pytest.fixture
-def bob(
-    server: TestExchange, control: ExchangeControl, request: pytest.FixtureRequest
-) -> FuturesTrader:
-    return FuturesTrader(server, f"bob-{request.node.name}")
 
 
 def algo(bob: FuturesTrader, client_id: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from decimal import Decimal as D
 from typing import Any
 
@@ -17,12 +16,6 @@ from tests.testexchange.clients import NOON, PERP, SYMBOL, FuturesTrader, Trader
 
 MINUTE = 60_000
 ORDER = "api/v3/order"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[TestExchange]:
-    with TestExchange(config={"clock": {"now_ms": NOON}}) as running:
-        yield running
 
 
 @pytest.fixture

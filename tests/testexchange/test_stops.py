@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal as D
 from typing import Any
 
 import ccxt
 import pytest
 
-from tests.testexchange import ControlError, ExchangeControl, TestExchange
+from tests.testexchange import ControlError, ExchangeControl
 from tests.testexchange.clients import NOON, SYMBOL, Trader
 
 MINUTE = 60_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[TestExchange]:
-    with TestExchange(config={"clock": {"now_ms": NOON}}) as running:
-        yield running
 
 
 @pytest.fixture
