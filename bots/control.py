@@ -7,6 +7,7 @@ Each one changes row, history and schedule in one transaction and nudges the eng
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -33,6 +34,7 @@ __all__ = [
     "Refusal",
     "command",
     "compare",
+    "compared",
     "create",
     "delete",
     "drop_key",
@@ -40,10 +42,15 @@ __all__ = [
     "edit_account",
     "expire_commands",
     "halt",
+    "is_comparing",
     "put_key",
     "start",
     "stop",
 ]
+
+
+#: How long a wish to compare waits for a worker: as long as its message lives.
+ASKED_SECONDS = 60
 
 
 def start(bot: BotConfig, *, by: User | None, via: str) -> BotState:
@@ -210,8 +217,33 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
 
 
 def compare(bot: BotConfig) -> None:
-    """Have a worker compare the bot with its exchange now."""
-    schedule.send("bots.tasks.reconcile", bot.pk)
+    """Have a worker compare the bot with its exchange now; nothing more while one is asked already.
+
+    Refusal for a paper bot, one that never started, and while no worker can be reached.
+    """
+    if bot.mode == Mode.PAPER:
+        raise Refusal("paper_bot", _("A paper bot has no exchange to be compared with."))
+    if bot.state_or_none is None:
+        raise Refusal("not_started", _("The bot was never started: there is nothing to compare."))
+    if not cache.add(_asked(bot.pk), 1, ASKED_SECONDS):
+        return
+    if not schedule.send("bots.tasks.reconcile", bot.pk, expires=ASKED_SECONDS):
+        compared(bot.pk)
+        raise Refusal("no_worker", _("The workers cannot be reached now: try again shortly."))
+
+
+def is_comparing(bot_id: int) -> bool:
+    """Whether somebody asked to compare this bot and no worker has done it yet."""
+    return cache.get(_asked(bot_id)) is not None
+
+
+def compared(bot_id: int) -> None:
+    """Let the bot be compared again: a worker has done it, whatever it found."""
+    cache.delete(_asked(bot_id))
+
+
+def _asked(bot_id: int) -> str:
+    return f"compare-asked-{bot_id}"
 
 
 def put_key(owner: User, **fields: str) -> ApiKey:

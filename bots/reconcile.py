@@ -8,7 +8,7 @@ both sides.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -220,6 +220,8 @@ def _one(bot_id: int, world: World) -> Iterator[Finding]:
     found = Outcome(move=None, reason=None, action=Decision.Action.HOLD, gate="reconciled")
     try:
         finding = _look(held)
+        if not finding.ok:
+            found = replace(found, action=Decision.Action.BLOCKED, gate="order_unknown")
     except LeaseLost:
         yield Finding(bot_id=bot_id, ok=False, text="a tick took over: try again")
         return
@@ -228,7 +230,7 @@ def _one(bot_id: int, world: World) -> Iterator[Finding]:
         found = outcome.of_reason(held, error.reason, str(error))
     except ExchangeError as error:
         finding = Finding(bot_id=bot_id, ok=False, text=str(error))
-        found = outcome.failed(held, error, gate="reconcile")
+        found = outcome.failed(held, error)
     lease.release(held, found)
     yield finding
 

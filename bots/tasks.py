@@ -9,7 +9,7 @@ from datetime import timedelta
 from celery import shared_task
 from celery.signals import worker_init, worker_ready
 
-from bots import accounts, reset, schedule, tick, transferring
+from bots import accounts, control, reset, schedule, tick, transferring
 from bots import reconcile as reconciling
 from bots import sweep as sweeping
 from bots.models import Heartbeat
@@ -44,9 +44,12 @@ def daily_reset() -> None:
 
 @shared_task
 def reconcile(bot_id: int) -> None:
-    for finding in reconciling.reconcile(bot_id):
-        if not finding.ok:
-            log.warning("bot %s: %s", finding.bot_id, finding.text)
+    try:
+        for finding in reconciling.reconcile(bot_id):
+            if not finding.ok:
+                log.warning("bot %s: %s", finding.bot_id, finding.text)
+    finally:
+        control.compared(bot_id)
 
 
 @shared_task

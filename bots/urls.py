@@ -17,6 +17,7 @@ urlpatterns = [
     path("bots/<int:pk>/enter/", actions.enter, name="bot-enter"),
     path("bots/<int:pk>/exit/", actions.leave, name="bot-exit"),
     path("bots/<int:pk>/cancel/", actions.cancel, name="bot-cancel"),
+    path("bots/<int:pk>/reconcile/", actions.compare, name="bot-reconcile"),
     path("bots/<int:pk>/accept/", actions.accept, name="bot-accept"),
     path("bots/<int:pk>/settings/", edit.edit, name="bot-settings"),
     path("bots/<int:pk>/delete/", actions.delete, name="bot-delete"),

@@ -68,6 +68,16 @@ def cancel(request: ApiRequest, bot_id: int) -> object:
     return Status(202, control.command(bot, Command.Kind.CANCEL, by=request.auth.user, via=VIA))
 
 
+@router.post(
+    "/{bot_id}/reconcile", response={202: schemas.Started, **REFUSALS}, auth=access("trade")
+)
+def compare(request: ApiRequest, bot_id: int) -> object:
+    """Have a worker compare a bot with its exchange now: see `comparison` of its state."""
+    bot = own_bot(request, bot_id)
+    control.compare(bot)
+    return Status(202, {"message": "Comparison asked for", "bot_config_id": bot.pk})
+
+
 @router.post("/{bot_id}/accept", response={200: schemas.OrderOut, **REFUSALS}, auth=access("trade"))
 def accept(request: ApiRequest, bot_id: int) -> object:
     """Book what the exchange no longer holds as left at the last price. The bot stays off."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from bots.api.shapes import Money, Strict, Text
 from bots.lifecycle import WindDown
 from bots.messages import explain
-from bots.models import BotState, Order
+from bots.models import BotState, Comparison, Order
 
 
 class Started(Schema):
@@ -43,6 +43,14 @@ class ExplanationOut(Schema):
     what: str
     now: str
     todo: str
+
+
+class ComparisonOut(Schema):
+    as_of: datetime
+    ok: bool
+    ours: Money = Field(description="what the ledger says, base units, negative when short")
+    there: Money = Field(description="what the exchange holds")
+    text: str
 
 
 class StateOut(Schema):
@@ -82,6 +90,14 @@ class StateOut(Schema):
     last_error_at: datetime | None
     last_updated_at: datetime
     version: int
+    comparison: ComparisonOut | None = Field(
+        description="the newest one of the account's market with the exchange"
+    )
+
+    @staticmethod
+    def resolve_comparison(state: BotState) -> Comparison | None:
+        bot = state.bot
+        return Comparison.objects.filter(account=bot.account_id, symbol=bot.symbol).first()
 
     @staticmethod
     def resolve_is_late(state: BotState) -> bool:

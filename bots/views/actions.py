@@ -109,6 +109,16 @@ def _command(request: Request, pk: int, kind: Command.Kind, done: str) -> HttpRe
 
 
 @login_required
+@require_POST
+def compare(request: Request, pk: int) -> HttpResponse:
+    """Have a worker compare the bot with its exchange now; its panel shows what came of it."""
+    bot = find_or_404(request.user, pk)
+    done = _("The comparison with the exchange was asked for.")
+    _do(request, lambda: control.compare(bot), done)
+    return back(request, bot)
+
+
+@login_required
 @require_http_methods(["GET", "POST"])
 def accept(request: Request, pk: int) -> HttpResponse:
     """Book what the exchange no longer holds of the position; GET asks first."""

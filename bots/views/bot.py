@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from bots import schedule
+from bots import control, schedule
 from bots.lifecycle import Mode, Move, PositionType, Reason
 from bots.messages import explain
 from bots.models import BotConfig, Command, Comparison, Decision, Order, PaperBalance, StateEvent
@@ -44,8 +44,14 @@ def _shown(bot: BotConfig, *, with_market: bool) -> Shown:
         now=timezone.now(),
         market=market_of(bot) if with_market else None,
         has_command=_has_command(bot),
+        is_comparing=_is_off_for_a_difference(bot) and control.is_comparing(bot.pk),
         open_orders=_open_orders(bot) if with_market else (),
     )
+
+
+def _is_off_for_a_difference(bot: BotConfig) -> bool:
+    state = bot.state_or_none
+    return state is not None and state.reason == Reason.RECONCILE
 
 
 def _open_orders(bot: BotConfig) -> tuple[Order, ...]:
@@ -121,7 +127,7 @@ def panel_context(bot: BotConfig) -> dict[str, Any]:
         "now": shown.now,
         "decisions": _decisions(shown, newest),
         "balance": _balance(bot, shown),
-        "comparison": _comparison(bot) if state and state.reason == Reason.RECONCILE else None,
+        "comparison": _comparison(bot) if _is_off_for_a_difference(bot) else None,
         "start_balance": settings.PAPER_START_BALANCE,
         "last_error": None if has_error or state is None else _last_error(bot),
     }

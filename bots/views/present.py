@@ -70,6 +70,8 @@ class Shown:
     now: datetime
     market: Market | None = None
     has_command: bool = False
+    #: Whether a worker was asked to compare the bot with its exchange and did not do it yet.
+    is_comparing: bool = False
     #: The bot's orders that are not final, for the panel; the dashboard does without.
     open_orders: tuple[Order, ...] = ()
 
@@ -132,9 +134,8 @@ class Shown:
     def token(self) -> str:
         """What a poll compares: the row's version, marked where time alone changed the page."""
         version = self.state.version if self.state else 0
-        return (
-            f"{version}{'l' if self.is_late else ''}{'c' if self.has_command else ''}{self._read}"
-        )
+        marks = (self.is_late, "l"), (self.has_command, "c"), (self.is_comparing, "r")
+        return f"{version}{''.join(mark for is_so, mark in marks if is_so)}{self._read}"
 
     @property
     def balance(self) -> Balance | None:
@@ -152,10 +153,11 @@ class Shown:
     def every(self) -> int:
         """Seconds until the page should ask again."""
         state = self.state
-        if state is None or (state.duty == Duty.NONE and not self.has_command):
+        is_awaited = self.has_command or self.is_comparing
+        if state is None or (state.duty == Duty.NONE and not is_awaited):
             return IDLE
         closing = state.duty == Duty.EXIT and state.wind_down != "after_exit"
-        if state.status == Status.PENDING or closing or self.has_command:
+        if state.status == Status.PENDING or closing or is_awaited:
             return SOON
         return ACTIVE
 

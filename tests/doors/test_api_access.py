@@ -20,6 +20,7 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("POST", "/bots/{bot}/exit", "trade", None),
     ("POST", "/bots/{bot}/cancel", "trade", None),
     ("POST", "/bots/{bot}/accept", "trade", None),
+    ("POST", "/bots/{bot}/reconcile", "trade", None),
     ("GET", "/bots/{bot}/orders", "read", None),
     ("GET", "/bots/{bot}/trades", "read", None),
     ("GET", "/bots/{bot}/events", "read", None),

@@ -1,6 +1,7 @@
 """What the API does with bots: the verbs, their refusals, and what the rows look like outside."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from bots import control, schedule, tick
 from bots.lifecycle import Duty, Reason, Status
-from bots.models import BotConfig, BotState, Command, Fill, Order, StateEvent, User
+from bots.models import BotConfig, BotState, Command, Comparison, Fill, Order, StateEvent, User
 from tests.doors.client import PAPER, Caller
 from tests.doors.content import make_key, resting_order, traded_bot
 
@@ -284,3 +285,40 @@ def test_a_deleted_bot_is_gone_but_its_ledger_stays(as_alice: Caller, alice: Use
     assert Order.objects.filter(bot=bot).count() == 4
     state = BotState.objects.get(pk=bot.pk)
     assert (state.status, state.reason) == (Status.STOPPED, Reason.BY_OWNER)
+
+
+def test_a_comparison_is_asked_for_and_its_result_is_part_of_the_state(
+    as_alice: Caller, alice: User, bot: BotConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[tuple[object, ...]] = []
+    monkeypatch.setattr(schedule, "send", lambda *args, **_: queued.append(args) or True)
+    account = make_key(alice).account
+    BotConfig.objects.filter(pk=bot.pk).update(
+        exchange="binance", mode="testnet", account=account, symbol="BTC/USDT"
+    )
+    refused = as_alice.post(f"/bots/{bot.pk}/reconcile")
+    assert (refused.status, refused.body["reason"]) == (409, "not_started")
+    as_alice.post(f"/bots/{bot.pk}/start")
+    assert as_alice.get(f"/bot-states/{bot.pk}").body["comparison"] is None
+    queued.clear()
+    for _ in range(2):
+        answer = as_alice.post(f"/bots/{bot.pk}/reconcile")
+        body = {"message": "Comparison asked for", "bot_config_id": bot.pk}
+        assert (answer.status, answer.body) == (202, body)
+    assert queued == [("bots.tasks.reconcile", bot.pk)]
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    sides = {"ours": Decimal("0.5"), "there": Decimal("0.4"), "text": "they differ", "ok": False}
+    Comparison.objects.create(account=account, symbol="BTC/USDT", as_of=at, **sides)
+    assert as_alice.get(f"/bot-states/{bot.pk}").body["comparison"] == {
+        "as_of": "2026-01-02T03:04:05Z",
+        "ok": False,
+        "ours": "0.5",
+        "there": "0.4",
+        "text": "they differ",
+    }
+
+
+def test_a_paper_bot_has_nothing_to_be_compared_with(as_alice: Caller, bot: BotConfig) -> None:
+    as_alice.post(f"/bots/{bot.pk}/start")
+    answer = as_alice.post(f"/bots/{bot.pk}/reconcile")
+    assert (answer.status, answer.body["reason"]) == (409, "paper_bot")

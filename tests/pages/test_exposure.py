@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from bots import control
+from bots import control, schedule, tasks
 from bots.models import Account, BotConfig, BotState, Command, Comparison, Order, User
 from bots.templatetags.show import number
 from tests.doors.content import resting_order, traded_bot
@@ -202,26 +202,28 @@ def test_a_stopped_bot_offers_to_close_what_it_left(client: Client, perpetual: B
     assert (state.duty, state.wind_down) == ("exit", "close")
 
 
-def test_a_mismatch_shows_both_sides_and_a_way_out(alice: User, client: Client) -> None:
-    bot = traded_bot(alice)
-    state = BotState.objects.get(pk=bot.pk)
+def _differing_bot(owner: User) -> BotConfig:
+    """Return a testnet bot that is off because the exchange holds half of what it bought."""
+    bot = traded_bot(owner)
     off = {"status": "error", "reason": "reconcile", "duty": "none"}
     BotState.objects.filter(pk=bot.pk).update(**off)
-    BotConfig.objects.filter(pk=bot.pk).update(is_active=False)
-    ours = state.current_position_size
+    there = {"exchange": "binance", "mode": "testnet"}
+    BotConfig.objects.filter(pk=bot.pk).update(is_active=False, **there)
+    bot.refresh_from_db()
+    ours = BotState.objects.get(pk=bot.pk).current_position_size
+    sides = {"ours": ours, "there": ours / 2, "text": "they differ", "ok": False}
+    at = timezone.now() - timedelta(minutes=3)
+    Comparison.objects.create(account=bot.account, symbol=bot.symbol, as_of=at, **sides)
+    return bot
+
+
+def test_a_mismatch_shows_both_sides_and_a_way_out(alice: User, client: Client) -> None:
+    bot = _differing_bot(alice)
+    ours = BotState.objects.get(pk=bot.pk).current_position_size
     mine = [{"id": "77", "side": "sell", "type": "limit", "amount": "0.5", "price": "90000"}]
-    Comparison.objects.create(
-        account=bot.account,
-        symbol=bot.symbol,
-        as_of=timezone.now(),
-        ok=False,
-        ours=ours,
-        there=ours / 2,
-        external=mine,
-        text="they differ",
-    )
+    Comparison.objects.update(external=mine)
     text = _panel(client, bot)
-    assert f"The bots hold {number(ours)} ETH · the exchange holds {number(ours / 2)} ETH" in text
+    assert f"The bots hold {number(ours)} ETH The exchange holds {number(ours / 2)} ETH" in text
     assert "Book the difference" in text
     assert "Book the difference" in text_of(client.get(f"/bots/{bot.pk}/accept/"))
     page = client.post(f"/bots/{bot.pk}/accept/", follow=True)
@@ -232,6 +234,67 @@ def test_a_mismatch_shows_both_sides_and_a_way_out(alice: User, client: Client) 
     orders = text_of(client.get(f"/bots/{bot.pk}/orders/"))
     assert "Your own orders in this market" in orders
     assert "sell 0.5 ETH @ 90,000 limit 77" in orders
+
+
+def test_both_sides_are_compared_again_by_a_worker(
+    alice: User, client: Client, sent: list[Any]
+) -> None:
+    bot = _differing_bot(alice)
+    body = client.get(f"/bots/{bot.pk}/panel/?v=0").content.decode()
+    assert f'formaction="/bots/{bot.pk}/reconcile/">Compare again</button>' in body
+    quiet = client.get(f"/bots/{bot.pk}/").context["shown"]
+    sent.clear()
+    page = client.post(f"/bots/{bot.pk}/reconcile/", follow=True)
+    assert page.redirect_chain == [(f"/bots/{bot.pk}/", 302)]
+    text = text_of(page)
+    assert "The comparison with the exchange was asked for." in text
+    assert "A worker compares both sides now: the result shows here in a moment." in text
+    assert "Compare again" not in text
+    asked = page.context["shown"]
+    assert (quiet.every, asked.every) == (60, 3)
+    assert asked.token != quiet.token
+    # A second press finds the first one waiting.
+    again = client.post(f"/bots/{bot.pk}/reconcile/", follow=True)
+    assert "The comparison with the exchange was asked for." in text_of(again)
+    queued = [message for message in sent if message[0] == "bots.tasks.reconcile"]
+    assert queued == [("bots.tasks.reconcile", (bot.pk,))]
+
+
+def test_the_page_shows_what_a_comparison_found(alice: User, client: Client) -> None:
+    bot = _differing_bot(alice)
+    client.post(f"/bots/{bot.pk}/reconcile/")
+    waiting = client.get(f"/bots/{bot.pk}/").context["shown"].token
+    assert client.get(f"/bots/{bot.pk}/panel/?v={waiting}").status_code == 204
+    # The exchange cannot be reached from here: the worker's end counts, not what it found.
+    tasks.reconcile(bot.pk)
+    Comparison.objects.update(as_of=timezone.now())
+    body = client.get(f"/bots/{bot.pk}/panel/?v={waiting}")
+    assert body.status_code == 200
+    text = text_of(body)
+    assert "Compared 0 s ago" in text
+    assert "Compare again" in text
+    Comparison.objects.update(ok=True, there=Decimal(9))
+    text = text_of(client.get(f"/bots/{bot.pk}/"))
+    assert "Nothing is missing at the exchange any more: you can start the bot." in text
+    assert "The exchange holds 9 ETH" in text
+    assert "Compare again" not in text
+    assert "Book the difference" not in text
+
+
+def test_what_cannot_be_compared_says_why(
+    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = bot_of(alice)
+    state_of(paper, "running", "in_position", "trade", **holding())
+    page = client.post(f"/bots/{paper.pk}/reconcile/", follow=True)
+    assert "A paper bot has no exchange to be compared with." in text_of(page)
+    bot = _differing_bot(alice)
+    monkeypatch.setattr(schedule, "send", lambda *_, **__: False)
+    page = client.post(f"/bots/{bot.pk}/reconcile/", follow=True)
+    text = text_of(page)
+    assert "The workers cannot be reached now: try again shortly." in text
+    assert "was asked for" not in text
+    assert "Compare again" in text
 
 
 def test_the_loss_bar_counts_the_open_position_where_that_is_wished(

@@ -109,3 +109,15 @@ def test_the_compiled_catalog_is_that_of_the_text(language: str) -> None:
             assert compiled.gettext(msgid) == texts[0]
         else:
             assert compiled.ngettext(msgid, msgid, 1) == texts[0]
+
+
+def test_no_two_sentences_are_said_in_the_same_turkish_words() -> None:
+    """A translation that was guessed from a similar text tells the reader something else."""
+    said: dict[str, list[str]] = {}
+    for msgid, texts in _catalog("tr").items():
+        if msgid.endswith((".", "?", "!")) and texts[0]:
+            said.setdefault(texts[0], []).append(msgid)
+    password = ["Your password has been changed.", "Your password is now changed."]
+    forgot = ["Forgot your password?", "Forgot Password?"]
+    shared = sorted(sorted(msgids) for msgids in said.values() if len(msgids) > 1)
+    assert shared == sorted([sorted(forgot), password])

@@ -21,6 +21,7 @@ OWNED = {
     "bot-exit": "GET POST",
     "bot-cancel": "POST",
     "bot-accept": "GET POST",
+    "bot-reconcile": "POST",
     "bot-settings": "GET POST",
     "bot-delete": "GET POST",
     "bot-decisions": "GET",
