@@ -94,20 +94,11 @@ class Exchange:
         return Order(
             order_id=order_id,
             account=key.account,
-            api_key=key.api_key,
-            market=market,
             client_id=form.client_id or f"web_{order_id:020d}",
-            side=form.side,
-            type=form.type,
-            time_in_force=form.time_in_force,
-            price=form.price,
             stop_price=form.stop_price,
-            quantity=form.quantity,
             quote_order_qty=form.quote_order_qty,
             fee=self.fee,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-            watched_ms=now_ms,
+            **form.terms(key, market, now_ms),
         )
 
     def check_filters(self, order: Order, touch: Decimal) -> None:

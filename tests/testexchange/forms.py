@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from tests.testexchange.accounts import ApiKey
 from tests.testexchange.errors import ApiError, missing
-from tests.testexchange.markets import ORDER_TYPES
+from tests.testexchange.markets import ORDER_TYPES, Market
 from tests.testexchange.messages import Request, illegal
 from tests.testexchange.money import ZERO
 from tests.testexchange.orders import CONDITIONAL, UNPRICED
@@ -17,7 +19,7 @@ TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Form:
+class BaseForm:
     """An order as its sender describes it; amounts that were not sent are 0, ids empty."""
 
     side: str
@@ -25,8 +27,29 @@ class Form:
     time_in_force: str
     client_id: str
     price: Decimal
-    stop_price: Decimal
     quantity: Decimal
+
+    def terms(self, key: ApiKey, market: Market, now_ms: int) -> dict[str, Any]:
+        """The fields that every order has from its form, its sender and the moment."""
+        return {
+            "api_key": key.api_key,
+            "market": market,
+            "side": self.side,
+            "type": self.type,
+            "time_in_force": self.time_in_force,
+            "price": self.price,
+            "quantity": self.quantity,
+            "created_ms": now_ms,
+            "updated_ms": now_ms,
+            "watched_ms": now_ms,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form(BaseForm):
+    """A spot order."""
+
+    stop_price: Decimal
     quote_order_qty: Decimal = ZERO
 
 

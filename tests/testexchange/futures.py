@@ -57,19 +57,10 @@ class Futures:
         order = FuturesOrder(
             order_id=order_id,
             owner=owner,
-            api_key=key.api_key,
-            market=market,
             client_id=form.client_id or f"web_{order_id:020d}",
-            side=form.side,
-            type=form.type,
-            time_in_force=form.time_in_force,
-            price=form.price,
-            quantity=form.quantity,
             reduce_only=form.reduce_only,
             close_position=False,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-            watched_ms=now_ms,
+            **form.terms(key, market, now_ms),
         )
         if any(o.owner is owner and o.client_id == form.client_id for o in self._open()):
             raise ApiError(-4116)
@@ -116,21 +107,12 @@ class Futures:
         algo = AlgoOrder(
             algo_id=algo_id,
             owner=owner,
-            api_key=key.api_key,
-            market=market,
             client_id=form.client_id or f"algo_{algo_id:020d}",
-            side=form.side,
-            type=form.type,
-            time_in_force=form.time_in_force,
             trigger_price=form.trigger_price,
-            price=form.price,
-            quantity=form.quantity,
             reduce_only=form.reduce_only,
             close_position=form.close_position,
             by_mark=form.by_mark,
-            created_ms=now_ms,
-            updated_ms=now_ms,
-            watched_ms=now_ms,
+            **form.terms(key, market, now_ms),
         )
         self.engine.algos[algo_id] = self.engine.waiting[algo_id] = algo
         return algo

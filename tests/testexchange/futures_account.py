@@ -8,8 +8,8 @@ from typing import Any
 from tests.testexchange.errors import ApiError
 from tests.testexchange.exchange import Exchange
 from tests.testexchange.futures_forms import flag
-from tests.testexchange.futures_signed import owner_of, page
-from tests.testexchange.messages import Request, Response, in_time
+from tests.testexchange.futures_signed import owner_of
+from tests.testexchange.messages import Request, Response, in_time, page
 from tests.testexchange.money import ZERO, down, number
 from tests.testexchange.positions import ASSET, FuturesAccount, Position
 

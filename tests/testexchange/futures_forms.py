@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tests.testexchange.errors import ApiError, missing
-from tests.testexchange.forms import client_id, read_side
+from tests.testexchange.forms import BaseForm, client_id, read_side
 from tests.testexchange.messages import Request
 from tests.testexchange.money import ZERO
 
@@ -16,16 +16,10 @@ USE_ALGO = "Order type not supported for this endpoint. Please use the Algo Orde
 
 
 @dataclass(frozen=True, kw_only=True)
-class FuturesForm:
-    """An order or algo order as its sender describes it; absent amounts are 0."""
+class FuturesForm(BaseForm):
+    """An order or algo order."""
 
-    side: str
-    type: str
-    time_in_force: str
-    client_id: str
-    price: Decimal
     trigger_price: Decimal
-    quantity: Decimal
     reduce_only: bool
     close_position: bool
     by_mark: bool

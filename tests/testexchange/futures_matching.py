@@ -19,10 +19,6 @@ ALGO, ORDER, POSITION = range(3)
 Event = tuple[int, int, int]  # time in ms, one of the above, id or index
 
 
-def _within(order: FuturesOrder, touch: Decimal) -> bool:
-    return touch <= order.price if order.side == "BUY" else touch >= order.price
-
-
 class FuturesMatcher:
     """Brings orders to the market and keeps an engine up to date with the clock."""
 
@@ -42,7 +38,7 @@ class FuturesMatcher:
                 raise ApiError(-2022)
             order.quantity = min(order.quantity, position.size)
         touch = market.touch(order.side, market.price(now_ms))
-        takes = order.type == "MARKET" or _within(order, touch)
+        takes = order.type == "MARKET" or order.within(touch)
         if takes and order.time_in_force == "GTX":
             raise ApiError(-5022)
         fills = self._fills(order, touch) if takes else []
@@ -128,17 +124,9 @@ class FuturesMatcher:
         since, order.watched_ms = order.watched_ms, until_ms
         if order.held or order.market.status != "TRADING":
             return
-        at_ms = order.market.first(since, until_ms, lambda price: self._reached(order, price))
+        at_ms = order.market.first(since, until_ms, order.reached)
         if at_ms is not None:
             heapq.heappush(self._due, (at_ms, ORDER, order.order_id))
-
-    def _reached(self, order: FuturesOrder, price: Decimal) -> bool:
-        touch = order.market.touch(order.side, price)
-        if order.parked_at is not None:
-            if touch == order.parked_at:
-                return False
-            order.parked_at = None
-        return _within(order, touch)
 
     def _watch_position(
         self, owner: FuturesAccount, position: Position, since: int, until_ms: int

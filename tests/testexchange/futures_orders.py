@@ -7,45 +7,20 @@ from decimal import Decimal
 from typing import Any
 
 from tests.testexchange.money import ZERO, number
-from tests.testexchange.orders import OPEN
+from tests.testexchange.orders import BaseOrder
 from tests.testexchange.perpetuals import Perpetual
 from tests.testexchange.positions import FuturesAccount
 
 
 @dataclass(kw_only=True, slots=True)
-class FuturesOrder:
+class FuturesOrder(BaseOrder):
     """An order at the matching engine; `origin` is the type of the algo order it comes from."""
 
-    order_id: int
-    owner: FuturesAccount
-    api_key: str
     market: Perpetual
-    client_id: str
-    side: str
-    type: str
-    time_in_force: str
-    price: Decimal
-    quantity: Decimal
+    owner: FuturesAccount
     reduce_only: bool
     close_position: bool
-    created_ms: int
-    updated_ms: int
-    watched_ms: int
     origin: str = ""
-    stop_price: Decimal = ZERO
-    status: str = "NEW"
-    executed: Decimal = ZERO
-    quote_executed: Decimal = ZERO
-    held: bool = False
-    parked_at: Decimal | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self.status in OPEN
-
-    @property
-    def remaining(self) -> Decimal:
-        return self.quantity - self.executed
 
     def body(self) -> dict[str, Any]:
         """The answer to a new order, a query, a cancel, and an element of lists."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.testexchange.chart import INTERVALS
-from tests.testexchange.errors import ApiError
 from tests.testexchange.exchange import Exchange
-from tests.testexchange.klines import klines
 from tests.testexchange.messages import Request, Response
 from tests.testexchange.money import number
 from tests.testexchange.perpetuals import ORDER_TYPES, Perpetual
-from tests.testexchange.spot_public import book, ticker
+from tests.testexchange.spot_public import book, candles_of, info_head, ticker
 
 INTEREST_RATE = "0.00010000"
 
@@ -34,18 +31,12 @@ def exchange_info(exchange: Exchange, request: Request) -> Response:
         ("ORDERS", "MINUTE", 1, 1200),
         ("ORDERS", "SECOND", 10, 300),
     ]
-    names = ("rateLimitType", "interval", "intervalNum", "limit")
-    return Response.json(
-        {
-            "timezone": "UTC",
-            "serverTime": exchange.clock.auth_now(),
-            "futuresType": "U_MARGINED",
-            "rateLimits": [dict(zip(names, limit, strict=True)) for limit in limits],
-            "exchangeFilters": [],
-            "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
-            "symbols": [_contract_info(market) for market in _chosen(exchange, request)[0]],
-        }
-    )
+    contracts = {
+        "futuresType": "U_MARGINED",
+        "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}],
+        "symbols": [_contract_info(market) for market in _chosen(exchange, request)[0]],
+    }
+    return Response.json(info_head(exchange, limits) | contracts)
 
 
 def _contract_info(market: Perpetual) -> dict[str, Any]:
@@ -78,19 +69,7 @@ def _contract_info(market: Perpetual) -> dict[str, Any]:
 
 def candlesticks(exchange: Exchange, request: Request) -> Response:
     market = exchange.futures.market(request.text("symbol"))
-    interval = request.text("interval")
-    if interval not in INTERVALS or not market.chart.supports(INTERVALS[interval]):
-        raise ApiError(-1120)
-    answer = klines(
-        market.chart,
-        interval,
-        now_ms=exchange.clock.now(),
-        start_ms=request.integer("startTime"),
-        end_ms=request.integer("endTime"),
-        limit=request.limit(),
-        price=market.explicit_units(),
-    )
-    return Response(body=answer.encode())
+    return candles_of(market, exchange.clock.now(), request)
 
 
 def ticker_24hr(exchange: Exchange, request: Request) -> Response:

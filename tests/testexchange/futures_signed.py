@@ -7,7 +7,7 @@ from typing import Any
 from tests.testexchange.errors import ApiError, missing
 from tests.testexchange.exchange import Exchange
 from tests.testexchange.futures_orders import AlgoOrder, FuturesOrder
-from tests.testexchange.messages import Request, Response, in_time
+from tests.testexchange.messages import Request, Response, in_time, page, page_of_trades
 from tests.testexchange.positions import FuturesAccount
 
 DONE = {"code": 200, "msg": "The operation of cancel all open order is done."}
@@ -83,12 +83,6 @@ def all_orders(exchange: Exchange, request: Request) -> Response:
     return Response.json(page(request, found, ahead=first is not None))
 
 
-def page(request: Request, found: list[Any], *, ahead: bool) -> list[Any]:
-    """The first entries from a given id or time on, else the last ones."""
-    ahead = ahead or request.integer("startTime") is not None
-    return found[: request.limit()] if ahead else found[-request.limit() :]
-
-
 def cancel_all(exchange: Exchange, request: Request) -> Response:
     request.text("symbol")
     now_ms = exchange.settle()
@@ -159,17 +153,8 @@ def cancel_algos(exchange: Exchange, request: Request) -> Response:
 
 def user_trades(exchange: Exchange, request: Request) -> Response:
     owner, market = owner_of(exchange, request), exchange.futures.market(request.text("symbol"))
-    first, order_id = request.integer("fromId"), request.integer("orderId")
-    found = [
-        trade.body()
-        for trade in exchange.futures.engine.trades
-        if trade.order.owner is owner
-        and trade.order.market is market
-        and (order_id is None or trade.order.order_id == order_id)
-        and (first is None or trade.trade_id >= first)
-        and in_time(request, trade.time_ms)
-    ]
-    return Response.json(page(request, found, ahead=first is not None))
+    own = [trade for trade in exchange.futures.engine.trades if trade.order.owner is owner]
+    return Response.json([t.body() for t in page_of_trades(request, own, market)])
 
 
 def force_orders(exchange: Exchange, request: Request) -> Response:

@@ -14,10 +14,6 @@ from tests.testexchange.orders import Order, Trade, triggers
 Due = list[tuple[int, int]]  # time in ms, order id
 
 
-def _within(order: Order, touch: Decimal) -> bool:
-    return touch <= order.price if order.side == "BUY" else touch >= order.price
-
-
 class Matcher:
     """Places orders in an engine and brings resting ones up to date."""
 
@@ -55,7 +51,7 @@ class Matcher:
 
     def _fills(self, order: Order, touch: Decimal) -> tuple[bool, list[Fill]]:
         """Whether the order takes at `touch`, and what it gets there by the fill plan."""
-        if not order.unpriced and not _within(order, touch):
+        if not order.unpriced and not order.within(touch):
             return False, []
         fills = order.market.planned(order.side, order.remaining, touch)
         if not order.unpriced:
@@ -109,12 +105,7 @@ class Matcher:
     def _reached(self, order: Order, price: Decimal) -> bool:
         if order.waits:
             return triggers(order.type, order.side, order.stop_price, price)
-        touch = order.market.touch(order.side, price)
-        if order.parked_at is not None:
-            if touch == order.parked_at:
-                return False
-            order.parked_at = None
-        return _within(order, touch)
+        return order.reached(price)
 
     def _trigger(self, order: Order, at_ms: int) -> None:
         """A conditional order comes to the market; it expires where it cannot be paid for."""

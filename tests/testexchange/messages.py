@@ -103,6 +103,26 @@ def in_time(request: Request, at_ms: int) -> bool:
     return (start is None or at_ms >= start) and (end is None or at_ms <= end)
 
 
+def page(request: Request, found: list[Any], *, ahead: bool) -> list[Any]:
+    """The first entries from a given id or time on, else the last ones."""
+    ahead = ahead or request.integer("startTime") is not None
+    return found[: request.limit()] if ahead else found[-request.limit() :]
+
+
+def page_of_trades(request: Request, trades: list[Any], market: Any) -> list[Any]:
+    """Of `trades` those of a market and, if they are given, of an order, from an id on, in time."""
+    first, order_id = request.integer("fromId"), request.integer("orderId")
+    found = [
+        trade
+        for trade in trades
+        if trade.order.market is market
+        and (order_id is None or trade.order.order_id == order_id)
+        and (first is None or trade.trade_id >= first)
+        and in_time(request, trade.time_ms)
+    ]
+    return page(request, found, ahead=first is not None)
+
+
 def illegal(name: str) -> ApiError:
     return ApiError(-1100, f"Illegal characters found in parameter '{name}'.")
 

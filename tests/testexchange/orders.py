@@ -70,16 +70,15 @@ class Trade:
 
 
 @dataclass(kw_only=True, slots=True)
-class Order:
-    """An order and its progress.
+class BaseOrder:
+    """What an order is on both sides, spot and USDT-M, and its progress.
 
     A `held` one rests but is not matched by the price; one `parked_at` a price rests until the
     price has left it; `watched_ms` is the time up to which the price has been compared with the
-    limit. A conditional one waits for `stop_price`; `working_ms` is when it came to the market.
+    limit.
     """
 
     order_id: int
-    account: Account
     api_key: str
     market: Market
     client_id: str
@@ -88,24 +87,49 @@ class Order:
     time_in_force: str
     price: Decimal
     quantity: Decimal
-    quote_order_qty: Decimal
-    fee: FeeSchedule
     created_ms: int
     updated_ms: int
     watched_ms: int
     status: str = "NEW"
     executed: Decimal = ZERO
     quote_executed: Decimal = ZERO
-    locked: Decimal = ZERO
     held: bool = False
     parked_at: Decimal | None = None
     stop_price: Decimal = ZERO
-    working_ms: int | None = None
-    order_list: OrderList | None = None
 
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
+
+    @property
+    def remaining(self) -> Decimal:
+        return self.quantity - self.executed
+
+    def within(self, touch: Decimal) -> bool:
+        """Whether its limit takes `touch`."""
+        return touch <= self.price if self.side == "BUY" else touch >= self.price
+
+    def reached(self, price: Decimal) -> bool:
+        """Whether `price` has come to its limit, which it follows again once it has been left."""
+        touch = self.market.touch(self.side, price)
+        if self.parked_at is not None:
+            if touch == self.parked_at:
+                return False
+            self.parked_at = None
+        return self.within(touch)
+
+
+@dataclass(kw_only=True, slots=True)
+class Order(BaseOrder):
+    """A spot order. A conditional one waits for `stop_price`; `working_ms` is when it came to the
+    market."""
+
+    account: Account
+    quote_order_qty: Decimal
+    fee: FeeSchedule
+    locked: Decimal = ZERO
+    working_ms: int | None = None
+    order_list: OrderList | None = None
 
     @property
     def waits(self) -> bool:
@@ -120,10 +144,6 @@ class Order:
     @property
     def list_id(self) -> int:
         return -1 if self.order_list is None else self.order_list.list_id
-
-    @property
-    def remaining(self) -> Decimal:
-        return self.quantity - self.executed
 
     def core(self) -> dict[str, Any]:
         """What every answer about the order has in common."""

@@ -48,16 +48,19 @@ def exchange_info(exchange: Exchange, request: Request) -> Response:
         ("ORDERS", "DAY", 1, 200000),
         ("RAW_REQUESTS", "MINUTE", 5, 61000),
     ]
+    symbols = [_symbol_info(market) for market in _chosen(exchange, request)[0]]
+    return Response.json(info_head(exchange, limits) | {"symbols": symbols})
+
+
+def info_head(exchange: Exchange, limits: list[tuple[str, str, int, int]]) -> dict[str, Any]:
+    """What exchangeInfo says of the exchange itself."""
     names = ("rateLimitType", "interval", "intervalNum", "limit")
-    return Response.json(
-        {
-            "timezone": "UTC",
-            "serverTime": exchange.clock.auth_now(),
-            "rateLimits": [dict(zip(names, limit, strict=True)) for limit in limits],
-            "exchangeFilters": [],
-            "symbols": [_symbol_info(market) for market in _chosen(exchange, request)[0]],
-        }
-    )
+    return {
+        "timezone": "UTC",
+        "serverTime": exchange.clock.auth_now(),
+        "rateLimits": [dict(zip(names, limit, strict=True)) for limit in limits],
+        "exchangeFilters": [],
+    }
 
 
 def _symbol_info(market: Market) -> dict[str, Any]:
@@ -90,14 +93,18 @@ def _symbol_info(market: Market) -> dict[str, Any]:
 
 
 def candlesticks(exchange: Exchange, request: Request) -> Response:
-    market = exchange.market(request.text("symbol"))
+    return candles_of(exchange.market(request.text("symbol")), exchange.clock.now(), request)
+
+
+def candles_of(market: Market, now_ms: int, request: Request) -> Response:
+    """The candles of a market, spot or contract; -1120."""
     interval = request.text("interval")
     if interval not in INTERVALS or not market.chart.supports(INTERVALS[interval]):
         raise ApiError(-1120)
     answer = klines(
         market.chart,
         interval,
-        now_ms=exchange.clock.now(),
+        now_ms=now_ms,
         start_ms=request.integer("startTime"),
         end_ms=request.integer("endTime"),
         limit=request.limit(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.testexchange.errors import ApiError
 from tests.testexchange.exchange import Exchange
-from tests.testexchange.messages import Request, Response, in_time
+from tests.testexchange.messages import Request, Response, in_time, page, page_of_trades
 from tests.testexchange.money import ZERO, number
 from tests.testexchange.orders import Order
 
@@ -120,27 +120,17 @@ def open_orders(exchange: Exchange, request: Request) -> Response:
 
 def all_orders(exchange: Exchange, request: Request) -> Response:
     request.text("symbol")
-    first, limit = request.integer("orderId"), request.limit()
+    first = request.integer("orderId")
     found = [
         order
         for order in _own_orders(exchange, request)
         if in_time(request, order.created_ms) and (first is None or order.order_id >= first)
     ]
-    ahead = first is not None or request.integer("startTime") is not None
-    return Response.json([o.body() for o in (found[:limit] if ahead else found[-limit:])])
+    return Response.json([o.body() for o in page(request, found, ahead=first is not None)])
 
 
 def my_trades(exchange: Exchange, request: Request) -> Response:
-    market, limit = exchange.market(request.text("symbol")), request.limit()
+    market = exchange.market(request.text("symbol"))
     exchange.settle()
-    first, order_id = request.integer("fromId"), request.integer("orderId")
-    found = [
-        trade
-        for trade in exchange.engine.trades_of(request.signer.account)
-        if trade.order.market is market
-        and (order_id is None or trade.order.order_id == order_id)
-        and (first is None or trade.trade_id >= first)
-        and in_time(request, trade.time_ms)
-    ]
-    ahead = first is not None or request.integer("startTime") is not None
-    return Response.json([t.body() for t in (found[:limit] if ahead else found[-limit:])])
+    own = exchange.engine.trades_of(request.signer.account)
+    return Response.json([t.body() for t in page_of_trades(request, own, market)])

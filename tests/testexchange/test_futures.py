@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from typing import Any
 
 import ccxt
 import pytest
@@ -289,3 +290,26 @@ def test_a_transfer_moves_funds_between_the_wallets(bob: FuturesTrader) -> None:
     since = {"fromAccount": "spot", "toAccount": "linear"}
     rows = bob.ccxt.fetch_transfers("USDT", None, None, since)
     assert [(row["amount"], row["toAccount"]) for row in rows] == [(2500.5, "linear")]
+
+
+def test_lists_go_on_from_an_id_or_a_time_and_else_end_with_the_newest(
+    alice: Trader, bob: FuturesTrader
+) -> None:
+    for number in range(3):
+        alice.buy(0.01, f"b-{number}")
+        bob.order("buy", 0.01, f"b-{number}")
+    for lists, first_id, id_of in (
+        (alice.ccxt.private_get_allorders, "orderId", "orderId"),
+        (alice.ccxt.private_get_mytrades, "fromId", "id"),
+        (bob.ccxt.fapiprivate_get_allorders, "orderId", "orderId"),
+        (bob.ccxt.fapiprivate_get_usertrades, "fromId", "id"),
+    ):
+
+        def ids(lists: Any = lists, id_of: str = id_of, **params: int) -> list[int]:
+            return [int(row[id_of]) for row in lists({"symbol": "BTCUSDT", **params})]
+
+        one, two, three = ids()
+        assert ids(limit=2) == [two, three]
+        assert ids(limit=2, startTime=NOON) == [one, two]
+        assert ids(limit=1, **{first_id: two}) == [two]
+        assert ids(**{first_id: two}) == [two, three]
