@@ -201,7 +201,7 @@ def test_the_drawing_of_moves_is_the_table() -> None:
     }
     assert moves == table
     staying = {move for move, (sources, to) in MOVES.items() if to is None and sources == EVERY}
-    assert staying == {Move.SETTLE, Move.EDIT, Move.PROTECT, Move.ADJUST}
+    assert staying == {Move.SETTLE, Move.EDIT, Move.PROTECT, Move.ADJUST, Move.RECOMPUTE}
 
 
 def test_every_code_of_check_invariants_is_explained() -> None:

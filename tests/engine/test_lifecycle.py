@@ -47,6 +47,7 @@ EXPECTED: dict[Move, tuple[set[Status], Status | None]] = {
     Move.EDIT: ({P, R, W, S, E, X}, None),
     Move.PROTECT: ({P, R, W, S, E, X}, None),
     Move.ADJUST: ({P, R, W, S, E, X}, None),
+    Move.RECOMPUTE: ({P, R, W, S, E, X}, None),
 }
 
 

@@ -1,0 +1,1 @@
+"""Mutation testing: break a module in every small way and see whether its tests notice."""

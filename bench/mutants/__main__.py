@@ -1,0 +1,137 @@
+"""Break modules of bots/ in every small way: `make mutants MODULE=ledger`, or all without MODULE.
+
+cosmic-ray makes the mutants; the engine's tests named below run against each. Prints the mutants
+that nobody noticed, and the share of those that were. A mutant that cannot be imported, or that
+only changes an annotation, is none.
+"""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.mutants.forks import Nursery, Trial, Verdict
+from botsite.platform.bootstrap import ROOT
+
+#: Module -> the tests that guard it, the quickest to notice first.
+GUARDS: Mapping[str, Sequence[str]] = {
+    "lifecycle": ["test_lifecycle", "test_mutants_lifecycle", "test_control"],
+    "ledger": ["test_ledger", "test_settle", "test_tick", "test_doubts", "test_entries"],
+    "booking": ["test_ledger", "test_funding", "test_recompute", "test_day", "test_settle"],
+    "reset": ["test_reset", "test_day"],
+    "reconcile": ["test_reconcile", "test_funding", "test_settle", "test_doubts"],
+    "tick": ["test_tick", "test_settle", "test_bad_ticks", "test_doubts", "test_settings_matter"],
+    "lease": ["test_lease", "test_tick", "test_holders"],
+    "settle": ["test_settle", "test_doubts"],
+    "recompute": ["test_recompute"],
+}
+#: Models import these, so that each mutant needs a Django of its own.
+UNDER_MODELS = {"lifecycle"}
+PROCESSES = 2
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes annotations out of a tree: what is left is what the program does."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Constant(value=None)
+        return self.generic_visit(node)
+
+
+def bare(source: str) -> str:
+    """Return what the program does, as text; empty for one that is no Python at all."""
+    try:
+        return ast.dump(_Bare().visit(ast.parse(source)))
+    except SyntaxError:
+        return ""
+
+
+def mutants_of(module: str) -> list[dict[str, Any]]:
+    """Return what cosmic-ray makes of a module, without broken syntax and changed annotations."""
+    path = ROOT / "bots" / f"{module}.py"
+    python = os.environ.get("MUTANTS_PYTHON", str(ROOT / ".venv/mutants/bin/python"))
+    generate = [python, str(Path(__file__).with_name("generate.py")), str(path)]
+    made = subprocess.run(generate, capture_output=True, text=True, check=True).stdout
+    original = bare(path.read_text(encoding="utf-8"))
+    found = [json.loads(line) for line in made.splitlines()]
+    return [mutant for mutant in found if bare(mutant["source"]) not in ("", original)]
+
+
+def run(nursery: Nursery, module: str, tests: Sequence[str]) -> float:
+    """Try all mutants of one module; returns the share noticed. SystemExit if tests are red."""
+    files = [f"tests/engine/{name}.py" for name in tests]
+    began = time.monotonic()
+    if _until_done({0: nursery.start(0, module, None, files)})[1] is not Verdict.SURVIVED:
+        raise SystemExit(f"red without a mutant:\n{nursery.log(0).read_text()[-3000:]}")
+    waiting = list(enumerate(mutants_of(module), 1))
+    count, mutants = len(waiting), dict(waiting)
+    running: dict[int, Trial] = {}
+    verdicts: Counter[Verdict] = Counter()
+    while waiting or running:
+        while waiting and len(running) < PROCESSES:
+            number, mutant = waiting.pop(0)
+            running[number] = nursery.start(number, module, mutant["source"], files)
+        number, verdict = _until_done(running)
+        if verdict is Verdict.BROKEN:
+            raise SystemExit(nursery.log(number).read_text()[-3000:])
+        verdicts[verdict] += 1
+        if verdict is Verdict.SURVIVED:
+            told = mutants[number]
+            print(f"{module}.py:{told['line']} {told['operator']}", flush=True)
+            print(f"    - {told['was']}\n    + {told['is']}", flush=True)
+    noticed, survived = verdicts[Verdict.NOTICED], verdicts[Verdict.SURVIVED]
+    share = noticed / max(1, noticed + survived)
+    print(
+        f"bots/{module}.py: {noticed} of {noticed + survived} noticed ({share:.1%}),"
+        f" {count - noticed - survived} unfit, {time.monotonic() - began:.0f} s",
+        flush=True,
+    )
+    return share
+
+
+def _until_done(running: dict[int, Trial]) -> tuple[int, Verdict]:
+    """Wait for the first that is done; takes it out."""
+    while True:
+        for number, trial in running.items():
+            verdict = trial.verdict()
+            if verdict is not None:
+                del running[number]
+                return number, verdict
+        time.sleep(0.02)
+
+
+def main(modules: Sequence[str]) -> int:
+    unknown = set(modules) - GUARDS.keys()
+    if unknown:
+        print(f"no tests are named for {', '.join(sorted(unknown))}; there are {', '.join(GUARDS)}")
+        return 2
+    os.nice(10)
+    with tempfile.TemporaryDirectory(prefix="botsite-mutants-") as folder:
+        nursery = Nursery(Path(folder))
+        try:
+            for module in sorted(modules or GUARDS, key=lambda name: name not in UNDER_MODELS):
+                if module not in UNDER_MODELS and not nursery.is_warm:
+                    nursery.warm_up()
+                run(nursery, module, GUARDS[module])
+        finally:
+            nursery.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
