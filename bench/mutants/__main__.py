@@ -1,5 +1,7 @@
 """Break modules of bots/ in every small way: `make mutants MODULE=ledger`, or all without MODULE.
 
+`MODULE=ledger:40,52` tries those lines only.
+
 cosmic-ray makes the mutants; the engine's tests named below run against each. Prints the mutants
 that nobody noticed, and the share of those that were. A mutant that cannot be imported, or that
 only changes an annotation, is none.
@@ -13,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +74,15 @@ def mutants_of(module: str) -> list[dict[str, Any]]:
     return [mutant for mutant in found if bare(mutant["source"]) not in ("", original)]
 
 
-def run(nursery: Nursery, module: str, tests: Sequence[str]) -> float:
-    """Try all mutants of one module; returns the share noticed. SystemExit if tests are red."""
+def run(nursery: Nursery, module: str, lines: Collection[int]) -> None:
+    """Try the mutants of one module, of some lines or all. SystemExit if tests are red anyway."""
+    tests = GUARDS[module]
     files = [f"tests/engine/{name}.py" for name in tests]
     began = time.monotonic()
     if _until_done({0: nursery.start(0, module, None, files)})[1] is not Verdict.SURVIVED:
         raise SystemExit(f"red without a mutant:\n{nursery.log(0).read_text()[-3000:]}")
-    waiting = list(enumerate(mutants_of(module), 1))
+    made = [one for one in mutants_of(module) if not lines or one["line"] in lines]
+    waiting = list(enumerate(made, 1))
     count, mutants = len(waiting), dict(waiting)
     running: dict[int, Trial] = {}
     verdicts: Counter[Verdict] = Counter()
@@ -101,7 +105,6 @@ def run(nursery: Nursery, module: str, tests: Sequence[str]) -> float:
         f" {count - noticed - survived} unfit, {time.monotonic() - began:.0f} s",
         flush=True,
     )
-    return share
 
 
 def _until_done(running: dict[int, Trial]) -> tuple[int, Verdict]:
@@ -115,8 +118,14 @@ def _until_done(running: dict[int, Trial]) -> tuple[int, Verdict]:
         time.sleep(0.02)
 
 
+def _wanted(given: Sequence[str]) -> dict[str, str]:
+    """Return module -> lines of words like `ledger` or `ledger:40,52`."""
+    return {module: lines for module, _, lines in (word.partition(":") for word in given)}
+
+
 def main(modules: Sequence[str]) -> int:
-    unknown = set(modules) - GUARDS.keys()
+    wanted = dict.fromkeys(GUARDS, "") if not modules else _wanted(modules)
+    unknown = wanted.keys() - GUARDS.keys()
     if unknown:
         print(f"no tests are named for {', '.join(sorted(unknown))}; there are {', '.join(GUARDS)}")
         return 2
@@ -124,10 +133,10 @@ def main(modules: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="botsite-mutants-") as folder:
         nursery = Nursery(Path(folder))
         try:
-            for module in sorted(modules or GUARDS, key=lambda name: name not in UNDER_MODELS):
+            for module in sorted(wanted, key=lambda name: name not in UNDER_MODELS):
                 if module not in UNDER_MODELS and not nursery.is_warm:
                     nursery.warm_up()
-                run(nursery, module, GUARDS[module])
+                run(nursery, module, [int(line) for line in wanted[module].split(",") if line])
         finally:
             nursery.close()
     return 0
