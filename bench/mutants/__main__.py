@@ -27,7 +27,7 @@ GUARDS: Mapping[str, Sequence[str]] = {
     "lifecycle": ["test_lifecycle", "test_mutants_lifecycle", "test_control"],
     "ledger": ["test_ledger", "test_settle", "test_tick", "test_doubts", "test_entries"],
     "booking": ["test_ledger", "test_funding", "test_recompute", "test_day", "test_settle"],
-    "reset": ["test_reset", "test_day"],
+    "reset": ["test_reset_chunks", "test_reset", "test_day"],
     "reconcile": ["test_reconcile", "test_funding", "test_settle", "test_doubts"],
     "tick": ["test_tick", "test_settle", "test_bad_ticks", "test_doubts", "test_settings_matter"],
     "lease": ["test_lease", "test_tick", "test_holders"],
