@@ -168,6 +168,32 @@ class BotForm(forms.ModelForm[BotConfig]):
         values = {name: self.cleaned_data[name] for name in names}
         return {**values, "params": self.instance.params}
 
+    def refuse_as_outpaced(self) -> None:
+        """Refuse what was typed before somebody else saved, and say where the two differ."""
+        differing = self.changed_data
+        self.add_error(
+            None,
+            _(
+                "The settings were changed meanwhile. The marked fields differ from what is saved "
+                "now: look through them and save again."
+            )
+            if differing
+            else _("The settings were changed meanwhile. Look through yours and save again."),
+        )
+        for name in differing:
+            self.add_error(name, _("Saved now: %(value)s") % {"value": self._saved(name)})
+
+    def _saved(self, name: str) -> str:
+        """Return what is stored in a field, as a person would choose or type it."""
+        field, value = self.fields[name], self[name].initial
+        value = field.prepare_value(value)
+        if isinstance(field, forms.BooleanField):
+            return str(_("on") if value else _("off"))
+        if isinstance(field, forms.ChoiceField) or isinstance(field.widget, forms.Select):
+            labels = {str(key): str(label) for key, label in field.widget.choices}
+            return labels.get(str("" if value is None else value), str(value))
+        return str(_("empty") if value in (None, "") else value)
+
     def groups(self) -> Iterator[Part]:
         """Yield the groups in the order of the page."""
         for group in GROUPS:

@@ -110,9 +110,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
     form = BotForm(request.POST, instance=find_or_404(request.user, pk), **limits)
     if request.POST.get("seen", bot.updated_at.isoformat()) != bot.updated_at.isoformat():
         # A second tab would silently put back what the first one changed.
-        form.add_error(
-            None, _("The settings were changed meanwhile. Look through yours and save again.")
-        )
+        form.refuse_as_outpaced()
     if form.is_valid():
         try:
             control.edit(bot, form.values, by=request.user, via="page")

@@ -102,6 +102,13 @@ class Shown:
         return bool(state and state.in_position and state.protection == Protection.FAILED)
 
     @property
+    def has_no_watcher(self) -> bool:
+        """Whether ticks alone should watch the open position, and none does."""
+        return self.is_unwatched and bool(
+            self.state and self.state.protection == Protection.WATCHED
+        )
+
+    @property
     def is_bad(self) -> bool:
         """Whether somebody has to look at it now."""
         return self.is_error or self.is_unwatched or self.has_failed_protection

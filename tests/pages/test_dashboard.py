@@ -130,3 +130,5 @@ def test_deleted_bots_disappear(alice: User, client: Client) -> None:
 def test_modes_are_tagged(alice: User, client: Client) -> None:
     bot_of(alice)
     assert '<span class="tag paper">PAPER</span>' in client.get("/").content.decode()
+    turkish = client.get("/", headers={"Accept-Language": "tr"}).content.decode()
+    assert '<span class="tag paper">KÂĞIT</span>' in turkish

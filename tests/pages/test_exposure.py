@@ -202,6 +202,19 @@ def test_a_stopped_bot_offers_to_close_what_it_left(client: Client, perpetual: B
     assert (state.duty, state.wind_down) == ("exit", "close")
 
 
+def test_a_position_that_no_tick_can_see_is_not_called_watched(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    now = timezone.now()
+    columns = holding(protection="watched", last_price_at=now - timedelta(minutes=3))
+    state_of(bot, "waiting", "network", "trade", **columns, last_run_at=now)
+    body = client.get(f"/bots/{bot.pk}/").content.decode()
+    assert "The bot could not read the price for two intervals." in body
+    assert '<dd class="down">position unwatched' in body
+    assert "watched by each tick" not in body
+    BotState.objects.filter(pk=bot.pk).update(last_price_at=now - timedelta(seconds=50))
+    assert "watched by each tick" in client.get(f"/bots/{bot.pk}/").content.decode()
+
+
 def _differing_bot(owner: User) -> BotConfig:
     """Return a testnet bot that is off because the exchange holds half of what it bought."""
     bot = traded_bot(owner)

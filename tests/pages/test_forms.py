@@ -244,14 +244,40 @@ def test_a_second_tab_does_not_put_back_what_the_first_one_changed(
     tab = form_of(client, path)
     tab["seen"] = re.findall(r'name="seen" value="([^"]+)"', client.get(path).content.decode())[0]
     control.edit(bot, {"max_daily_trades": 7}, by=alice, via="page")
-    late = client.post(path, tab | {"stop_loss_perc": "9"})
+    late = client.post(path, tab | {"stop_loss_perc": "9", "protect_on_exchange": ""})
     assert late.status_code == 422
+    # Each field that saving would change says what is stored; nothing else is marked.
+    errors = {name: texts for name, texts in late.context["form"].errors.items() if texts}
+    assert errors.pop("__all__")[0].startswith("The settings were changed meanwhile. The marked")
+    assert errors == {
+        "max_daily_trades": ["Saved now: 7"],
+        "stop_loss_perc": ["Saved now: 2"],
+        "protect_on_exchange": ["Saved now: on"],
+    }
+    assert "Please correct the marked fields" not in text_of(late)
     bot.refresh_from_db()
     assert bot.max_daily_trades == 7
     again = client.post(path, form_of(client, path) | {"stop_loss_perc": "9"})
     assert again.status_code == 302
     bot.refresh_from_db()
     assert (bot.max_daily_trades, bot.stop_loss_perc) == (7, Decimal(9))
+
+
+def test_what_another_tab_stored_is_shown_as_a_person_would_choose_it(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice, timeframe="5m", entry_type="limit")
+    path = f"/bots/{bot.pk}/settings/"
+    tab = form_of(client, path) | {"seen": "long ago"}
+    same = client.post(path, tab)
+    assert same.context["form"].errors == {
+        "__all__": ["The settings were changed meanwhile. Look through yours and save again."]
+    }
+    typed = {"entry_type": "market", "take_profit_perc": "4", "param_rsi_period": "9"}
+    errors = client.post(path, tab | typed).context["form"].errors
+    assert errors["entry_type"] == ["Saved now: limit"]
+    assert errors["take_profit_perc"] == ["Saved now: empty"]
+    assert errors["param_rsi_period"] == ["Saved now: 7"]
 
 
 def test_the_history_names_only_what_was_changed(alice: User, client: Client) -> None:
