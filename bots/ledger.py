@@ -86,7 +86,7 @@ def _intended(held: Held, decision: Decision, rules: Rules, signed_at: int) -> O
         price=decision.limit,
         reduce_only=decision.reduce_only,
         expected_price=decision.price,
-        dust=ZERO if entry else quantize(rules.dust_below(decision.price)),
+        dust=quantize(rules.dust_below(decision.price)),
     )
 
 
@@ -198,24 +198,14 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
     except ExchangeError:
         _note_answer(held, order, report)
         raise
-    # A report of an earlier stage may come late: it takes nothing back.
-    late = report.filled < order.filled
-    filled, average = (order.filled, order.average) if late else (report.filled, report.average)
     final = report.status.is_final or OrderStatus(order.status).is_final
     # Python's own 28 digits are less than a column holds.
     with localcontext(EXACT), transaction.atomic():
         row = held.locked()
         booked = book(held, row, order, priced)
-        settled = final and filled == booked
-        _forward(
-            order,
-            report.status,
-            exchange_order_id=report.exchange_order_id,
-            filled=filled,
-            average=average,
-            booked=booked,
-            is_settled=settled,
-        )
+        told = _told(order, report)
+        settled = final and told["filled"] == booked
+        _forward(order, report.status, **told, booked=booked, is_settled=settled)
         _note_settled(held, row)
     held.refresh()
     order.refresh_from_db()
@@ -224,15 +214,22 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
 def _note_answer(held: Held, order: Order, report: OrderReport) -> None:
     """Keep what the exchange said of an order whose fills cannot be booked yet."""
     with transaction.atomic():
-        held.locked()
-        _forward(
-            order,
-            report.status,
-            exchange_order_id=report.exchange_order_id,
-            filled=max(order.filled, report.filled),
-            average=report.average,
-            message="filled; a fee cannot be converted yet",
-        )
+        row = held.locked()
+        message = "filled; a fee cannot be converted yet"
+        _forward(order, report.status, **_told(order, report), message=message)
+        _note_settled(held, row)
+    held.refresh()
+
+
+def _told(order: Order, report: OrderReport) -> dict[str, Any]:
+    """Return what a report says of an order, less what a later one has said already."""
+    late = report.filled < order.filled
+    filled, average = (order.filled, order.average) if late else (report.filled, report.average)
+    return {
+        "exchange_order_id": report.exchange_order_id,
+        "filled": filled,
+        "average": average,
+    }
 
 
 def _forward(order: Order, status: OrderStatus, **changes: Any) -> None:

@@ -6,9 +6,11 @@ fewer units carry the same cost). Leaving realises the difference to the average
 
 Spot knows long positions only. What an exit leaves there below the order's `dust` cannot be sold:
 the position counts as closed, and the rest stays in `amount` with its cost, so that the sum over
-fills always holds. Futures go both ways, have no dust, and a fill that is larger than the position
-closes it and opens the other one. Sums are exact whatever the caller's decimal context: Python's
-default of 28 digits is less than a column holds.
+fills always holds. So does what an entry bought before it was cancelled, while all of it is less
+than its order's `dust`: such a crumb opens no position, and joins the next. Futures go both ways,
+have no dust, and a fill that is larger than the position closes it and opens the other one. Sums
+are exact whatever the caller's decimal context: Python's default of 28 digits is less than a
+column holds.
 """
 
 from dataclasses import dataclass, replace
@@ -26,8 +28,9 @@ class BookedFill:
 
     `amount` is base currency, `quote` its value, `fee_quote` the fee in quote currency,
     `fee_base` the part of the fee taken in base currency (0 if in another), `dust` the base
-    amount below which the rest cannot be sold. `futures`: units are contracts, so no fee is taken
-    from them (`fee_base` changes nothing, its value in `fee_quote` counts) and none are dust.
+    amount below which what is left, or what was bought, cannot be sold. `futures`: units are
+    contracts, so no fee is taken from them (`fee_base` changes nothing, its value in `fee_quote`
+    counts) and none are dust.
     """
 
     side: Side
@@ -55,8 +58,8 @@ class Position:
 
     `amount` counts units in both directions. `cost` is what they cost, fees added; of a short
     position what their sale brought in, fees taken off. `entry_amount` and `entry_quote` sum the
-    entry fills since the position opened: their ratio is the average entry price from which stop
-    and target are measured (fees left out).
+    entry fills since the last position closed: their ratio is the average entry price from which
+    stop and target are measured (fees left out).
     """
 
     amount: Decimal = ZERO
@@ -119,16 +122,16 @@ def fund(position: Position, amount: Decimal) -> tuple[Position, Decimal]:
 
 
 def _enter(position: Position, fill: BookedFill, *, is_short: bool) -> Position:
-    if not position.is_open:
-        position = replace(
-            position, is_open=True, is_short=is_short, entry_amount=ZERO, entry_quote=ZERO
-        )
     fee = -fill.fee_value if is_short else fill.fee_value
+    bought = position.entry_amount + fill.amount
     return replace(
         position,
         amount=position.amount + fill.amount - fill.fee_units,
         cost=position.cost + fill.quote + fee,
-        entry_amount=position.entry_amount + fill.amount,
+        # Before fees: an order that filled whole opens its position, however small it was.
+        is_open=position.is_open or fill.futures or bought >= fill.dust,
+        is_short=is_short,
+        entry_amount=bought,
         entry_quote=position.entry_quote + fill.quote,
     )
 
@@ -150,6 +153,8 @@ def _leave(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
         cost=position.cost - cost,
         is_open=is_open,
         is_short=position.is_short and is_open,
+        entry_amount=position.entry_amount if is_open else ZERO,
+        entry_quote=position.entry_quote if is_open else ZERO,
     ), earned - fill.fee_value
 
 

@@ -115,6 +115,36 @@ def test_what_was_filled_before_the_cancel_is_a_position_with_its_own_stop(bench
     assert invariants.check() == []
 
 
+def test_a_crumb_of_a_cancelled_entry_opens_no_position_and_joins_the_next(bench: Maker) -> None:
+    b = waiting(bench, stop_loss_perc=D(5))
+    assert b.exchange is not None
+    least = b.market.market.dust_below(D(98))
+    share = (least / 2 / b.order.amount).quantize(D("0.0001"))
+    b.exchange.fill(b.order.client_order_id, str(share))
+    b.market.trend = "flat"
+    b.tick(after=20)
+    crumb = b.order.filled
+    assert 0 < crumb < least
+    state = b.state
+    assert (b.order.status, state.in_position, state.stop_loss_price) == ("canceled", False, None)
+    assert (state.current_position_size, state.entry_price) == (crumb, None)
+    assert (state.has_unsettled_orders, b.where) == (False, ("running", "no_signal", "trade"))
+    assert invariants.check() == []
+    control.edit(b.bot, {"entry_type": "market"}, by=b.owner, via="page")
+    b.market.trend = "up"
+    b.tick(after=20)
+    entry = b.order
+    state = b.state
+    assert (state.in_position, state.current_position_size) == (True, crumb + entry.filled)
+    assert state.entry_amount == crumb + entry.filled
+    assert state.entry_quote == 98 * crumb + entry.average * entry.filled
+    b.market.trend = "down"
+    b.tick(after=20)
+    assert b.order.amount == b.market.market.floor_amount(crumb + entry.filled)
+    assert not b.state.in_position
+    assert invariants.check() == []
+
+
 def test_the_stop_of_a_part_works_while_the_rest_still_waits(bench: Maker) -> None:
     b = waiting(bench, stop_loss_perc=D(1))
     assert b.exchange is not None

@@ -93,6 +93,23 @@ def test_dust_joins_the_next_position_with_its_cost_but_not_its_entry_price() ->
     assert profit == D("300") - D("200.05")
 
 
+@pytest.mark.parametrize(("bought", "is_open"), [("0.0009", False), ("0.001", True)])
+def test_what_an_entry_bought_below_the_dust_opens_no_position(bought: str, is_open: bool) -> None:
+    first = buy(bought, str(100 * D(bought)), "0.01", dust="0.001")
+    position, profit = fold(first)
+    assert (position.is_open, position.side == "long") == (is_open, is_open)
+    assert (position.amount, position.cost, profit) == (D(bought), 100 * D(bought) + D("0.01"), 0)
+    # The rest of the same order, or the next one: one average price of all that was bought.
+    position, _ = fold(first, buy("1", "200", dust="0.001"))
+    assert position.is_open
+    assert (position.entry_amount, position.entry_quote) == (1 + D(bought), 200 + 100 * D(bought))
+
+
+def test_an_order_that_filled_whole_opens_its_position_though_its_fee_took_units() -> None:
+    position, _ = fold(buy("0.001", "0.1", "0.0001", fee_base="0.000001", dust="0.001"))
+    assert (position.is_open, position.amount) == (True, D("0.000999"))
+
+
 def test_selling_more_than_there_is_shows_as_a_negative_amount() -> None:
     position, profit = fold(buy("1", "100"), sell("1.5", "150"))
     assert (position.amount, position.cost, position.is_open) == (D("-0.5"), D(0), False)
