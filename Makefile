@@ -22,6 +22,10 @@ ifeq ($(REDIS_URL)$(shell command -v redis-server || command -v valkey-server),)
 BROKER := $(REDIS)
 endif
 
+# What is compiled is kept, even where the environment asks otherwise: each process that is started would
+# compile the same thousand modules anew, which takes longer than all the rest of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run setup test replay lint format bench soak schedules mistakes mutants requirements
 .DELETE_ON_ERROR:
 
@@ -39,10 +43,8 @@ help:
 	@echo "make format        format the code"
 	@echo "make requirements  pin the newest versions that requirements*.in allow"
 
-# What is compiled is kept, even where the environment asks otherwise: five processes would compile
-# the same thousand modules at each start, which takes longer than all the rest of it.
 run: $(RUNTIME) $(BROKER)
-	@exec env -u PYTHONDONTWRITEBYTECODE $(BIN)/python manage.py runplatform
+	@exec $(BIN)/python manage.py runplatform
 
 setup: $(DEV)
 	@$(BIN)/python -m tests.chromium
