@@ -57,13 +57,13 @@ def _price_of(coin: str, quote: str, exchange: Exchange, data: MarketData) -> De
     """Return the coin's price by its market or the inverse one; None where it has neither."""
     for symbol, is_inverse in ((f"{coin}/{quote}", False), (f"{quote}/{coin}", True)):
         try:
-            candles = data.candles(exchange, symbol, "1m", 1)
+            (close,) = data.candles(exchange, symbol, "1m", 1).close
         except Unusable as error:
             if error.fault is not Fault.MARKET_UNKNOWN:
                 raise
             continue
-        close_price = Decimal(repr(candles.close[-1]))
-        return EXACT.divide(Decimal(1), close_price) if is_inverse else close_price
+        price = Decimal(repr(close))
+        return EXACT.divide(Decimal(1), price) if is_inverse else price
     return None
 
 
@@ -72,55 +72,46 @@ def book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> D
     booked: Decimal = order.booked
     first = not order.fills.exists()
     before = position = row.position
-    realized = ZERO
+    realized, turned_at = ZERO, None
+    changes: dict[str, Any] = {}
     for one in priced:
         at = datetime.fromtimestamp(one.fill.at / 1000, UTC)
         fill = _unsaved_fill(order, one, at, trading_day_of(row, held.bot.owner.zone, at))
+        side = position.side
         position, fill.realized_pnl = folds.apply(position, fill.booked(order.dust))
-        fill.save(force_insert=True)
+        turned_at = turned_at if position.side == side else at
+        fill.save()
         opened = int(first and order.purpose == Order.Purpose.ENTRY)
         first = False
-        day = _Day(pnl=fill.realized_pnl, fees=fill.fee_quote, trades=opened)
-        count(held, row, fill.trading_day, day)
+        day = fill.trading_day
+        count(held, row, day, pnl=fill.realized_pnl, fees=fill.fee_quote, trades=opened)
+        if order.reason == Gate.MAX_DAILY_LOSS and day == row.counter_day:
+            changes["closed_at_loss"] = True
         realized += fill.realized_pnl
         booked += one.fill.amount
     if priced:
-        times = [datetime.fromtimestamp(one.fill.at / 1000, UTC) for one in priced]
-        changes = position_columns(position, held.bot.risk_settings, before)
-        if position.is_open and before.side != position.side:
-            changes["position_opened_at"] = times[0]
-        elif before.is_open and not position.is_open:
-            changes |= _closed_columns(row, realized, times[-1])
-        if order.reason == Gate.MAX_DAILY_LOSS:
-            changes["closed_at_loss"] = True
+        changes |= position_columns(position, held.bot.risk_settings, before)
+        if turned_at is not None:
+            changes |= _turned_columns(row, position, realized, turned_at)
         _write(held, changes)
     return booked
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Day:
-    """What one fill or payment adds to its trading day."""
-
-    pnl: Decimal
-    fees: Decimal = ZERO
-    trades: int = 0
-
-
-def count(held: Held, row: BotState, day: date, added: _Day) -> None:
+def count(
+    held: Held, row: BotState, day: date, *, pnl: Decimal, fees: Decimal = ZERO, trades: int = 0
+) -> None:
     """Add to the day's row, and to the state's counters where it is the current day."""
     # A day that the rollovers skipped (nobody ran) is over the moment it gets its row.
     over = held.started if day < row.counter_day else None
     defaults = {"closed_at": over}
     stats, _ = DayStats.objects.get_or_create(bot=held.bot, day=day, defaults=defaults)
     DayStats.objects.filter(pk=stats.pk).update(
-        pnl=stats.pnl + added.pnl,
-        fees=stats.fees + added.fees,
-        trades=stats.trades + added.trades,
+        pnl=stats.pnl + pnl, fees=stats.fees + fees, trades=stats.trades + trades
     )
     if day == row.counter_day:
-        row.daily_pnl += added.pnl
-        row.daily_trades_count += added.trades
-    row.profit += added.pnl
+        row.daily_pnl += pnl
+        row.daily_trades_count += trades
+    row.profit += pnl
     row.profit_peak = max(row.profit_peak, row.profit)
     _write(held, {name: getattr(row, name) for name in COUNTERS})
 
@@ -130,10 +121,17 @@ def _write(held: Held, changes: dict[str, Any]) -> None:
         raise LeaseLost(f"bot {held.bot.pk}")
 
 
-def _closed_columns(row: BotState, realized: Decimal, at: datetime) -> dict[str, Any]:
-    """Return what becomes of a row whose position has just been closed; a loss is remembered."""
-    changes: dict[str, Any] = {"protection": "", "protection_message": ""}
-    changes |= {"liquidation_price": None, "position_opened_at": None}
+def _turned_columns(
+    row: BotState, position: folds.Position, realized: Decimal, at: datetime
+) -> dict[str, Any]:
+    """Return what becomes of a row whose position was opened, closed or turned round at `at`.
+
+    A loss of the one that ended is remembered.
+    """
+    changes: dict[str, Any] = {"position_opened_at": at if position.is_open else None}
+    if not row.in_position:
+        return changes
+    changes |= {"protection": "", "protection_message": "", "liquidation_price": None}
     if row.position_opened_at is not None:
         # Whole position, not last order: it may have been left in parts.
         since = Fill.objects.filter(bot_id=row.pk, at__gt=row.position_opened_at)
@@ -204,7 +202,7 @@ def fund(held: Held, payment: FundingReport) -> bool:
         )
         if is_new:
             _position, realized = folds.fund(row.position, payment.amount)
-            count(held, row, day, _Day(pnl=realized))
+            count(held, row, day, pnl=realized)
     held.refresh()
     return is_new
 
@@ -228,7 +226,7 @@ def fold(bot_id: int) -> Fold:
     trades: dict[date, int] = {}
     seen: set[int] = set()
     fills = Fill.objects.filter(bot_id=bot_id).select_related("order").order_by("pk")
-    for fill in fills.iterator(chunk_size=500):
+    for fill in fills.iterator():
         position, realized = folds.apply(position, fill.booked(fill.order.dust))
         pnl[fill.trading_day] = EXACT.add(pnl.get(fill.trading_day, ZERO), realized)
         fees[fill.trading_day] = EXACT.add(fees.get(fill.trading_day, ZERO), fill.fee_quote)
