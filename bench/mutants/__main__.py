@@ -25,8 +25,8 @@ from botsite.platform.bootstrap import ROOT
 #: Module -> the tests that guard it, the quickest to notice first.
 GUARDS: Mapping[str, Sequence[str]] = {
     "lifecycle": ["test_lifecycle", "test_mutants_lifecycle", "test_control"],
-    "ledger": ["test_ledger", "test_settle", "test_tick", "test_doubts", "test_entries"],
-    "booking": ["test_ledger", "test_funding", "test_recompute", "test_day", "test_settle"],
+    "ledger": ["test_ledger_details", "test_ledger", "test_settle", "test_doubts"],
+    "booking": ["test_booking", "test_ledger", "test_recompute"],
     "reset": ["test_reset_chunks", "test_reset", "test_day"],
     "reconcile": ["test_reconcile", "test_funding", "test_settle", "test_doubts"],
     "tick": ["test_tick", "test_settle", "test_bad_ticks", "test_doubts", "test_settings_matter"],
