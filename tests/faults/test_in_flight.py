@@ -3,11 +3,12 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection, models
 
 from bots import control, schedule
 from bots.models import BotConfig, BotState, Decision, Fill, Order, User
@@ -150,7 +151,29 @@ def test_U3_changed_in_mid_tick_the_tick_discards(
     stage.assert_all_holds(exchange, ticking)
 
 
+@pytest.fixture
+def migrate(slate: None) -> Iterator[Callable[[], None]]:
+    """Return what brings the tables of a next version: state rows with a column more."""
+    column = models.IntegerField(null=True)
+    column.set_attributes_from_name("of_the_next_version")
+    done = False
+
+    def migrate() -> None:
+        nonlocal done
+        with connection.schema_editor() as editor:
+            editor.add_field(BotState, column)
+        done = True
+
+    yield migrate
+    if done:
+        with connection.schema_editor() as editor:
+            editor.remove_field(BotState, column)
+
+
+@pytest.mark.parametrize("is_migrated", [False, True], ids=["same version", "new version"])
 def test_P1_sigterm_in_mid_tick_lets_the_tick_finish(
+    is_migrated: bool,
+    migrate: Callable[[], None],
     ticking: Beat,
     worker: Worker,
     bot: BotConfig,
@@ -162,6 +185,8 @@ def test_P1_sigterm_in_mid_tick_lets_the_tick_finish(
     ticking.send(signal.SIGSTOP)
     worker.send(signal.SIGTERM)
     worker.wait_for("Warm shutdown")
+    if is_migrated:
+        migrate()
     traps.let_go("tick.claimed", bot)
     assert worker.wait_for_end() == 0
     state = state_of(as_alice, bot.pk)
