@@ -159,6 +159,8 @@ def _forget() -> None:
             del sys.modules[name]
         if top == "bots" and rest and rest.split(".")[0] not in KEPT:
             del sys.modules[name]
+            # `from bots import control` takes the package's attribute before it looks here.
+            vars(sys.modules[top]).pop(rest, None)
 
 
 def _install(module: str, source: str) -> bool:
