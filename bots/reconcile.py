@@ -41,7 +41,7 @@ class Mismatch(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """What reconciling one bot showed; `ok` is False where page and exchange do not agree."""
 
@@ -85,7 +85,7 @@ def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:
     ours, there = _both_sides(held, exchange, rules)
     if ours is None:
         return None
-    ok = _agree(held, ours, there, rules, futures=Can.FUTURES in exchange.can)
+    ok = _agree(held, exchange, rules, ours, there)
     row = _store(held, rules.base, ours, there, there_is.others, ok=ok)
     if not ok:
         raise Mismatch(row.text)
@@ -115,7 +115,7 @@ def _held_periods(held: Held, since: datetime) -> list[tuple[datetime, datetime 
     for fill in Fill.objects.filter(bot=held.bot).order_by("-at", "-pk").iterator(chunk_size=100):
         if not amount:
             if fill.at < since:
-                break
+                return periods
             end = fill.at
         amount -= fill.amount if fill.side == Side.BUY else -fill.amount
         if not amount:
@@ -143,19 +143,17 @@ def _spot_units(held: Held, rules: Rules) -> Decimal | None:
     states = BotState.objects.filter(
         bot__account=held.account, bot__symbol__startswith=f"{rules.base}/"
     ).exclude(bot__symbol__contains=":")
-    rows = list(
-        states.values_list("current_position_size", "has_unsettled_orders", "has_protection", "pk")
-    )
-    busy = any(unsettled for _, unsettled, _, pk in rows if pk != held.bot.pk)
-    return None if busy else sum((units for units, *_ in rows), Decimal(0))
+    rows = list(states.values_list("current_position_size", "has_unsettled_orders"))
+    busy = any(unsettled for _, unsettled in rows)
+    return None if busy else sum((units for units, _ in rows), Decimal(0))
 
 
-def _agree(held: Held, ours: Decimal, there: Decimal, rules: Rules, *, futures: bool) -> bool:
+def _agree(held: Held, exchange: Exchange, rules: Rules, ours: Decimal, there: Decimal) -> bool:
     """Whether the two sides agree: on spot more coins than the bots' are the owner's own.
 
     What is too little to be sold is the rest of a fee; it does not stop a bot.
     """
-    if futures:
+    if Can.FUTURES in exchange.can:
         return ours == there
     price = held.state.last_price or held.state.entry_price
     return ours - there < (rules.dust_below(price) if price else rules.amount_step)
@@ -195,8 +193,8 @@ def _told(report: OrderReport) -> dict[str, str]:
         "id": report.exchange_order_id,
         "side": report.side.value,
         "type": report.type.value if report.type else "",
-        "amount": f"{report.amount:f}",
-        "price": f"{report.price or report.trigger or 0:f}",
+        "amount": plain(report.amount),
+        "price": plain(report.price or report.trigger or Decimal(0)),
     }
 
 

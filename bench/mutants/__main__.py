@@ -28,7 +28,7 @@ GUARDS: Mapping[str, Sequence[str]] = {
     "ledger": ["test_ledger_details", "test_ledger", "test_settle", "test_doubts"],
     "booking": ["test_booking", "test_ledger", "test_recompute"],
     "reset": ["test_reset_chunks", "test_reset", "test_day"],
-    "reconcile": ["test_reconcile", "test_funding", "test_settle", "test_doubts"],
+    "reconcile": ["test_reconcile_details", "test_reconcile", "test_funding", "test_ask"],
     "tick": ["test_tick", "test_settle", "test_bad_ticks", "test_doubts", "test_settings_matter"],
     "lease": ["test_lease", "test_tick", "test_holders"],
     "settle": ["test_settle", "test_doubts"],
