@@ -5,7 +5,7 @@ Everything here runs in the tick that holds the bot's lease and carries its fenc
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from typing import Any
 
 from django.db import transaction
@@ -25,8 +25,6 @@ from trading.execution import Decision
 from trading.market import EXACT, OrderReport, OrderStatus, Rules, quantize
 from trading.protective import Protective
 
-ZERO = Decimal(0)
-
 
 def write_intent(
     held: Held, decision: Decision, rules: Rules, *, signed_at: int, command: Command | None
@@ -43,7 +41,7 @@ def write_intent(
             raise Outpaced(f"bot {held.bot.pk}: the intent came too late")
         if order.purpose == Order.Purpose.ENTRY:
             limits.check(held)
-        order.save(force_insert=True)
+        order.save()
         if command is not None:
             Command.objects.filter(pk=command.pk).update(
                 status=Command.Status.DONE, order=order, ended_at=held.started
@@ -134,7 +132,7 @@ def write_protection(
         if not state.update(has_unsettled_orders=True, has_protection=True):
             raise Outpaced(f"bot {held.bot.pk}: the protection came too late")
         for order in rows:
-            order.save(force_insert=True)
+            order.save()
     held.refresh()
     return rows
 
@@ -251,14 +249,16 @@ def _note_settled(held: Held, row: BotState) -> None:
 
     A protective order that rests is as it should be: it holds nothing up but other orders.
     """
-    left = Order.objects.filter(bot_id=row.pk, is_settled=False).values_list("purpose", "status")
-    protect = [status for purpose, status in left if purpose == Order.Purpose.PROTECT]
-    others = len(left) - len(protect)
-    waiting = [status for status in protect if status != OrderStatus.OPEN]
+    rows = Order.objects.filter(bot_id=row.pk, is_settled=False)
+    left = list(rows.values_list("purpose", "status"))
+    protects = Order.Purpose.PROTECT
+    is_protected = any(purpose == protects for purpose, _status in left)
     changes: dict[str, Any] = {
-        "has_unsettled_orders": bool(others or waiting),
-        "has_protection": bool(protect),
+        "has_unsettled_orders": any(
+            purpose != protects or status != OrderStatus.OPEN for purpose, status in left
+        ),
+        "has_protection": is_protected,
     }
-    if not protect and row.protection == Protection.RESTING:
+    if not is_protected and row.protection == Protection.RESTING:
         changes["protection"] = ""  # nothing rests any more: who watches now, the tick will tell
     BotState.objects.filter(**held.mine).update(**changes)

@@ -9,7 +9,7 @@ import pytest
 from django.db.models import F
 
 from bots import invariants, lease, ledger
-from bots.models import BotState, Command, Fill, Order, Outpaced
+from bots.models import Account, BotState, Command, Fill, Order, Outpaced
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from trading.exchange import Fault, Unusable
@@ -181,14 +181,15 @@ def test_a_bot_without_duty_leaves_its_position_alone(holding: Bench) -> None:
         intend(holding, held, SELL)
 
 
-def test_the_limits_of_an_account_hold_entries_back_and_no_exit(holding: Bench) -> None:
-    holding.order.account.max_daily_loss = D(1)
-    holding.order.account.save()
-    held = claim(holding)
-    change(holding, daily_pnl=D(-5))
-    held.refresh()
-    intend(holding, held, SELL)
-    assert flags(holding) == (True, False)
+def test_the_limits_of_an_account_hold_entries_back_and_no_exit(
+    flat: Bench, holding: Bench
+) -> None:
+    Account.objects.update(max_daily_loss=D(1))
+    BotState.objects.update(daily_pnl=D(-5))
+    with pytest.raises(Outpaced, match="daily loss"):
+        intend(flat, claim(flat))
+    intend(holding, claim(holding), SELL)
+    assert (flags(flat), flags(holding)) == ((False, False), (True, False))
 
 
 def test_an_order_ends_the_command_that_asked_for_it(flat: Bench) -> None:
@@ -215,11 +216,10 @@ def test_a_pair_of_spot_shares_a_name(
     held = claim(holding)
     rules = replace(holding.market.market, symbol=symbol)
     written = ledger.write_protection(held, [STOP, TARGET][:count], rules, signed_at=SIGNED)
-    rows = holding.orders[1:]
-    assert rows == written
-    name = rows[0].client_order_id if shares_name else ""
-    assert [order.pair for order in rows] == [name] * count
-    assert {order.reduce_only for order in rows} == {":" in symbol}
+    assert holding.orders[1:] == written
+    name = written[0].client_order_id if shares_name else ""
+    assert [order.pair for order in written] == [name] * count
+    assert {order.reduce_only for order in written} == {":" in symbol}
     assert flags(holding) == (True, True)
     assert (held.state.has_unsettled_orders, held.state.has_protection) == (True, True)
 
@@ -228,7 +228,6 @@ def test_a_protective_order_says_what_it_stands_for(holding: Bench) -> None:
     held = claim(holding)
     rules = holding.market.market
     _stop, order = ledger.write_protection(held, [STOP, TARGET], rules, signed_at=SIGNED)
-    order.refresh_from_db()
     assert (order.side, order.type, order.purpose) == ("sell", "target", "protect")
     assert (order.reason, order.amount, order.price) == ("take_profit", D(2), None)
     assert (order.trigger, order.expected_price) == (D(110), D(110))
@@ -280,6 +279,7 @@ def book(b: Bench, held: lease.Held, order: Order, report: OrderReport) -> None:
         (OrderStatus.FILLED, ("1",), "2", False),
         (OrderStatus.CANCELED, ("1",), "1", True),
         (OrderStatus.CANCELED, ("1",), "1.5", False),
+        (OrderStatus.CANCELED, ("1", "0.5"), "1", False),
         (OrderStatus.EXPIRED, (), "0", True),
     ],
 )
@@ -385,8 +385,8 @@ def test_an_order_that_was_never_taken_ends_with_its_reason(
     held = claim(flat)
     order = intend(flat, held)
     ledger.close(held, order, status, "x" * 499 + "yz")
-    for row in (order, flat.order):
-        assert (row.status, row.is_settled, row.message) == (status, True, "x" * 499 + "y")
+    row = flat.order
+    assert (row.status, row.is_settled, row.message) == (status, True, "x" * 499 + "y")
     assert flags(flat) == (False, False)
     assert not held.state.has_unsettled_orders
 
