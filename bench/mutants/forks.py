@@ -148,6 +148,7 @@ def _migrate() -> None:
     from django.db import connections
 
     call_command("migrate", verbosity=0)
+    call_command("createcachetable", verbosity=0)
     connections.close_all()  # else a part of it is still in the log beside the file
 
 
