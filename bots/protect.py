@@ -107,8 +107,7 @@ def _place(held: Held, wanted: Sequence[Protective], rules: Rules, exchange: Exc
     if len(written) == 2 and not is_futures:
         _send_pair(held, written, rules, exchange)
     else:
-        for order in written:
-            _send(held, order, rules, exchange)
+        _send_each(held, written, rules, exchange)
     if held.state.has_unsettled_orders:
         _tell(held, Protection.FAILED, "the exchange has not confirmed it yet")
     else:
@@ -127,6 +126,18 @@ def _send_pair(held: Held, pair: Sequence[Order], rules: Rules, exchange: Exchan
         return
     for order, report in zip(pair, reports, strict=True):
         ledger.apply(held, order, report, rules, exchange)
+
+
+def _send_each(held: Held, written: Sequence[Order], rules: Rules, exchange: Exchange) -> None:
+    """Send orders one by one; after one that fails none is sent, and none is waited for."""
+    for number, order in enumerate(written, 1):
+        try:
+            _send(held, order, rules, exchange)
+        except ExchangeError:
+            for unsent in written[number:]:
+                text = "not sent: the order before it failed"
+                ledger.close(held, unsent, OrderStatus.ABANDONED, text)
+            raise
 
 
 def _send(held: Held, order: Order, rules: Rules, exchange: Exchange) -> None:
