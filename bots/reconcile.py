@@ -89,6 +89,10 @@ def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:
     row = _store(held, rules.base, ours, there, there_is.others, ok=ok)
     if not ok:
         raise Mismatch(row.text)
+    # The next one reads on from here, in the exchange's time: ours may be ahead of it.
+    at = min(held.started, datetime.fromtimestamp(exchange.now() / 1000, UTC))
+    BotState.objects.filter(**held.mine).update(reconciled_at=at)
+    held.refresh()
     return row
 
 
@@ -182,9 +186,6 @@ def _store(
             "text": text,
         },
     )
-    if ok:
-        BotState.objects.filter(**held.mine).update(reconciled_at=held.started)
-        held.refresh()
     return row
 
 
