@@ -156,8 +156,8 @@ def _turn(state: BotState, now: datetime, forced: date | None) -> Turn:
         new_day = max(new_day, forced)
     resumes = state.status == Status.PAUSED and bot.owner.is_active and bot.deleted_at is None
     status, reason = Status.STOPPED, Reason.DAILY_RESET
-    if state.status == Status.STOPPED and state.duty != Duty.TRADE:
-        reason = Reason(state.reason)  # its owner stopped it: that stays the reason
+    if state.status == Status.STOPPED:
+        reason = Reason(state.reason)  # where its owner stopped it, that stays the reason
     return Turn(
         old_day=state.counter_day,
         new_day=new_day,

@@ -74,7 +74,7 @@ def _work(held: Held) -> Outcome:
         held.day = held.state.counter_day
     if refusal := _refusal(held):
         return outcome.of_reason(held, refusal, "")
-    if held.state.duty == Duty.EXIT and not lease.owes(held.state):
+    if _is_done(held):
         return _nothing_owed()
     exchange = exchange_of(held.bot, held.world)
     rules = held.world.data.rules(exchange, held.bot.symbol)
@@ -84,7 +84,7 @@ def _work(held: Held) -> Outcome:
         return outcome.unsettled(held)
     if was_in_position and not held.state.in_position:
         return outcome.closed_meanwhile(held)
-    if held.state.duty == Duty.EXIT and not lease.owes(held.state):
+    if _is_done(held):
         return _nothing_owed()
     if reconcile.is_due(held) and not held.state.has_unsettled_orders:
         _compare(held, exchange, rules)
@@ -93,12 +93,21 @@ def _work(held: Held) -> Outcome:
     return _trade(held, exchange, rules, ended)
 
 
+def _trades(held: Held) -> bool:
+    """Whether the bot is on; one that is not only winds down."""
+    return held.state.duty == Duty.TRADE
+
+
+def _is_done(held: Held) -> bool:
+    return not _trades(held) and not lease.owes(held.state)
+
+
 def _refusal(held: Held) -> Reason | None:
     """What forbids this bot to trade, whatever the market does; exits are never forbidden."""
     bot = held.bot
     if bot.account is not None and bot.account.owner_id != bot.owner_id:
         return Reason.API_KEY_MISSING
-    if held.state.duty != Duty.TRADE:
+    if not _trades(held):
         return None
     if not bot.owner.is_active:
         return Reason.OWNER_INACTIVE
@@ -129,7 +138,7 @@ def _compare(held: Held, exchange: Exchange, rules: Rules) -> None:
     try:
         reconcile.compare(held, exchange, rules)
     except Mismatch:
-        if held.state.duty == Duty.TRADE:
+        if _trades(held):
             raise
 
 
@@ -137,12 +146,14 @@ def _trade(held: Held, exchange: Exchange, rules: Rules, ended: Sequence[Order])
     """Look once and decide; `ended`: the orders that this tick has just seen end."""
     seen = sight.look(held, exchange, rules)
     resting = orders.resting_entry(held) if held.state.has_unsettled_orders else None
-    if resting is not None and seen.command and seen.command.kind == Command.Kind.CANCEL:
-        if not orders.cancel(held, resting, Gate.COMMAND, rules, exchange):
-            return outcome.unsettled(held)
-        resting = None
-    found = _decide(held, exchange, seen, resting, given_up=_timed_out(ended))
-    if seen.command and seen.command.kind == Command.Kind.CANCEL:
+    given_up = _timed_out(ended)
+    if seen.command is None or seen.command.kind != Command.Kind.CANCEL:
+        found = _decide(held, exchange, seen, resting, given_up=given_up)
+    elif resting is not None and not orders.cancel(held, resting, Gate.COMMAND, rules, exchange):
+        found = outcome.unsettled(held)
+    else:
+        # The command is followed; what else there is to do is decided as if nobody had asked.
+        found = _decide(held, exchange, replace(seen, command=None), None, given_up=given_up)
         sight.end(seen.command, Command.Status.DONE)
     return replace(found, price=seen.quote.last)
 
@@ -161,7 +172,7 @@ def _decide(
         # The balance costs a heavy call, so it is asked for only when an order is to be sized.
         decision = decide(sight.with_balance(held, view, exchange))
     command = seen.command
-    if command and command.kind != Command.Kind.CANCEL and decision.gate != Gate.COMMAND:
+    if command and decision.gate != Gate.COMMAND:
         sight.refuse(command, decision.gate)
     if decision.action in ("enter", "exit"):
         found = _order(held, exchange, seen.rules, decision, command)

@@ -25,11 +25,11 @@ from botsite.platform.bootstrap import ROOT
 #: Module -> the tests that guard it, the quickest to notice first.
 GUARDS: Mapping[str, Sequence[str]] = {
     "lifecycle": ["test_lifecycle", "test_mutants_lifecycle", "test_control"],
-    "ledger": ["test_ledger_details", "test_ledger", "test_settle", "test_doubts"],
+    "ledger": ["test_ledger_details", "test_ledger"],
     "booking": ["test_booking", "test_ledger", "test_recompute"],
-    "reset": ["test_reset_chunks", "test_reset", "test_day"],
+    "reset": ["test_reset_details", "test_reset_chunks", "test_reset"],
     "reconcile": ["test_reconcile_details", "test_reconcile", "test_funding", "test_ask"],
-    "tick": ["test_tick", "test_settle", "test_bad_ticks", "test_doubts", "test_settings_matter"],
+    "tick": ["test_tick_details", "test_tick", "test_settle"],
     "lease": ["test_lease", "test_tick", "test_holders"],
     "settle": ["test_settle", "test_doubts"],
     "recompute": ["test_recompute"],
