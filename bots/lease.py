@@ -207,8 +207,8 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
             changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
         elif row.duty == Duty.EXIT:
             changes |= {"last_error_message": ""}
-    if row.duty == Duty.NONE and owes(row) and row.has_unsettled_orders:
-        # A comparison found an order that nobody knew of: it is settled before all else.
+    if row.duty == Duty.NONE and owes(row) and (row.has_unsettled_orders or not row.in_position):
+        # A comparison found an order that nobody knew of, or a stop without its position.
         move, changes["duty"] = Move.SETTLE, Duty.EXIT
     elif row.duty == Duty.EXIT and not owes(row):
         move, changes["duty"] = Move.SETTLE, Duty.NONE

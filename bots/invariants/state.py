@@ -60,7 +60,9 @@ def unsettled_is_known(_: datetime) -> Iterator[Violation]:
         if others > 1 or len(protection) > 2:
             text = f"{others} orders and {len(protection)} protective ones are open at once"
             yield Violation(code="I9", bot_id=state.pk, text=text)
-        if protection and not state.in_position and state.duty == Duty.NONE:
+        # A comparison that is under way takes it back, or leaves it to ticks.
+        alone = state.duty == Duty.NONE and state.tick_started_at is None
+        if protection and not state.in_position and alone:
             text = "a protective order is left without a position and without duty"
             yield Violation(code="I8", bot_id=state.pk, text=text)
 

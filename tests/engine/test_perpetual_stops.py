@@ -89,3 +89,29 @@ def test_a_stop_without_an_answer_is_followed_by_its_target(perpetual: Bench) ->
     b.enter()
     assert protection(b) == {"stop": "unknown", "target": "open"}
     assert Order.objects.get(type="target").client_order_id in b.exchange.resting
+
+
+def left_alone(b: Bench) -> None:
+    """Stop the bot and leave its position to the stop, which then closes it."""
+    b.enter()
+    b.stop()
+    assert b.where == ("stopped", "by_owner", "none")
+    assert b.state.has_protection
+    b.market.price = D(94)
+
+
+def test_what_is_left_of_a_position_that_nobody_ticks_is_taken_back(perpetual: Bench) -> None:
+    b = perpetual
+    assert isinstance(b.exchange, Picky)
+    left_alone(b)
+    b.exchange.cancel_error = Unreachable(Fault.NETWORK, "read timed out")
+    (finding,) = reconcile.reconcile(b.bot.pk, b.world)
+    assert not finding.ok
+    assert (b.state.in_position, b.state.has_protection) == (False, True)
+    assert b.where == ("stopped", "by_owner", "exit"), "its ticks take the target back"
+    assert invariants.check() == []
+    b.exchange.cancel_error = None
+    b.tick(after=5)
+    assert b.where == ("stopped", "by_owner", "none")
+    assert (b.exchange.resting, b.state.has_protection) == ({}, False)
+    assert invariants.check() == []
