@@ -1,7 +1,6 @@
 """The forks of a tick: what each case does to orders, commands and the decision that is told."""
 
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -53,10 +52,9 @@ def perpetual(alice: User, settings: Any, day_old_worker: None) -> Bench:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass within a tick."""
     monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: 1000.0))
-    return None
 
 
 # -- how a tick ends -------------------------------------------------------------------------------
@@ -433,13 +431,11 @@ def test_spot_has_no_leverage_to_tell(bench: Maker) -> None:
 
 
 def test_nothing_is_opened_where_somebody_else_holds_a_position(perpetual: Bench) -> None:
-    b = perpetual
-    assert isinstance(b.exchange, ScriptedExchange)
+    b, exchange = perpetual, perpetual.exchange
+    assert exchange is not None
+    foreign = PositionReport(symbol=b.bot.symbol, amount=D("-1"))
     b.market.trend = "up"
-    age_comparison(b)
-    b.market.on_look = lambda: b.exchange.positions.update(  # type: ignore[union-attr]
-        {b.bot.symbol: PositionReport(symbol=b.bot.symbol, amount=D("-1"))}
-    )
+    b.market.on_look = lambda: exchange.positions.update({b.bot.symbol: foreign})
     assert told(b) == ("failed", "reconcile")
     assert "already holds -1 in BTC/USDT:USDT" in b.state.last_error_message
     assert b.orders == []
