@@ -40,7 +40,15 @@ PROCESSES = 2
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes annotations out of a tree: what is left is what the program does."""
+    """Takes out of a tree what changes nothing: annotations, and how arguments may be passed."""
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        self.generic_visit(node)
+        # `*` made to `/`: every call that there is goes on to work.
+        node.args = node.posonlyargs + node.args + node.kwonlyargs
+        node.defaults += [default for default in node.kw_defaults if default is not None]
+        node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
+        return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
@@ -64,7 +72,7 @@ def bare(source: str) -> str:
 
 
 def mutants_of(module: str) -> list[dict[str, Any]]:
-    """Return what cosmic-ray makes of a module, without broken syntax and changed annotations."""
+    """Return what cosmic-ray makes of a module, without broken syntax and empty changes."""
     path = ROOT / "bots" / f"{module}.py"
     python = os.environ.get("MUTANTS_PYTHON", str(ROOT / ".venv/mutants/bin/python"))
     generate = [python, str(Path(__file__).with_name("generate.py")), str(path)]
