@@ -21,6 +21,7 @@ from bots.models import (
     Transfer,
 )
 from bots.models.validity import SIMULATED
+from bots.reconcile import PENALTY_SLACK
 from trading.exchanges.account import FENCED
 
 CHUNK = 500
@@ -101,8 +102,9 @@ def _queue_comparisons() -> int:
     """Queue a comparison of positions that no tick watches; the others' ticks compare."""
     old = timezone.now() - timedelta(seconds=settings.RECONCILE_SECONDS)
     left = BotState.objects.filter(duty=Duty.NONE).exclude(bot__mode=Mode.PAPER)
-    # A position that has just been closed: what it paid until then may not be booked yet.
-    since = Fill.objects.filter(bot=OuterRef("pk"), at__gt=OuterRef("reconciled_at"))
+    # A position that has just been closed: what it paid or its liquidation cost may be missing.
+    last = OuterRef("reconciled_at") - PENALTY_SLACK
+    since = Fill.objects.filter(bot=OuterRef("pk"), at__gt=last)
     closed = Q(Exists(since), bot__position_type=PositionType.FUTURES)
     left = left.filter(Q(in_position=True) | Q(has_protection=True) | closed)
     left = left.filter(Q(reconciled_at=None) | ~Q(reconciled_at__range=(old, timezone.now())))

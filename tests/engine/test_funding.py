@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from bots import invariants, reconcile, schedule, sweep, tick
-from bots.models import Account, ApiKey, BotConfig, BotState, Funding, Market, User
+from bots.models import Account, ApiKey, BotConfig, BotState, Fill, Funding, Market, User
 from tests.engine.bench import Bench, D
 from tests.engine.exchange import ScriptedExchange
 from tests.engine.test_reconcile import age_comparison
@@ -128,8 +128,14 @@ def test_a_bot_that_stopped_with_its_exit_is_compared_once_more(
     sweep.sweep()
     assert compare in sent
     sent.clear()
-    # Compared since: the newest fill is older than that.
-    BotState.objects.update(reconciled_at=b.market.at + timedelta(seconds=1))
+    # Compared since, but what a liquidation cost may have been charged after that.
+    b.market.pass_time(600)
+    fill = Fill.objects.latest("at").at
+    BotState.objects.update(reconciled_at=fill + timedelta(seconds=59))
+    sweep.sweep()
+    assert compare in sent
+    sent.clear()
+    BotState.objects.update(reconciled_at=fill + timedelta(seconds=61))
     sweep.sweep()
     assert compare not in sent
 
