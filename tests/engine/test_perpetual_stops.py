@@ -105,8 +105,11 @@ def test_what_is_left_of_a_position_that_nobody_ticks_is_taken_back(perpetual: B
     assert isinstance(b.exchange, Picky)
     left_alone(b)
     b.exchange.cancel_error = Unreachable(Fault.NETWORK, "read timed out")
+    seen = []
+    b.exchange.on_cancel = lambda: seen.append(invariants.check())
     (finding,) = reconcile.reconcile(b.bot.pk, b.world)
     assert not finding.ok
+    assert seen == [[]], "what a comparison is about to take back is nobody's alarm"
     assert (b.state.in_position, b.state.has_protection) == (False, True)
     assert b.where == ("stopped", "by_owner", "exit"), "its ticks take the target back"
     assert invariants.check() == []
