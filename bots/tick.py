@@ -130,7 +130,7 @@ def _has_wrong_rights(bot: BotConfig) -> bool:
     if key is None:
         return False
     # A right that only the account's other bots miss is no reason to switch this one off.
-    return key.may_withdraw is not False or not key.may(bot.position_type)
+    return not (key.may_withdraw is False and key.may(bot.position_type))
 
 
 def _compare(held: Held, exchange: Exchange, rules: Rules) -> None:
@@ -146,15 +146,16 @@ def _trade(held: Held, exchange: Exchange, rules: Rules, ended: Sequence[Order])
     """Look once and decide; `ended`: the orders that this tick has just seen end."""
     seen = sight.look(held, exchange, rules)
     resting = orders.resting_entry(held) if held.state.has_unsettled_orders else None
-    given_up = _timed_out(ended)
-    if seen.command is None or seen.command.kind != Command.Kind.CANCEL:
+    given_up, command = _timed_out(ended), seen.command
+    if command is None or command.kind != Command.Kind.CANCEL:
         found = _decide(held, exchange, seen, resting, given_up=given_up)
     elif resting is not None and not orders.cancel(held, resting, Gate.COMMAND, rules, exchange):
         found = outcome.unsettled(held)
     else:
         # The command is followed; what else there is to do is decided as if nobody had asked.
-        found = _decide(held, exchange, replace(seen, command=None), None, given_up=given_up)
-        sight.end(seen.command, Command.Status.DONE)
+        seen = replace(seen, command=None)
+        found = _decide(held, exchange, seen, resting=None, given_up=given_up)
+        sight.end(command, Command.Status.DONE)
     return replace(found, price=seen.quote.last)
 
 
@@ -167,7 +168,7 @@ def _decide(
         if not orders.cancel(held, resting, decision.gate, seen.rules, exchange):
             return outcome.unsettled(held)
         # What was filled of it, and what else there is to do, is decided at once.
-        return _decide(held, exchange, seen, None, given_up=_timed_out([resting]))
+        return _decide(held, exchange, seen, resting=None, given_up=_timed_out([resting]))
     if decision.action in ("enter", "exit"):
         # The balance costs a heavy call, so it is asked for only when an order is to be sized.
         decision = decide(sight.with_balance(held, view, exchange))
