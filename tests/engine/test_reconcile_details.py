@@ -92,6 +92,17 @@ def test_only_a_book_of_our_own_needs_no_comparison(bench: Maker, mode: str, due
     assert reconcile.is_due(held) is due
 
 
+@pytest.mark.parametrize(("ahead", "kept"), [(-1500, -1500), (1500, 0)])
+def test_the_next_comparison_reads_on_from_the_earlier_of_both_clocks(
+    bench: Maker, monkeypatch: pytest.MonkeyPatch, ahead: int, kept: int
+) -> None:
+    b = bench()
+    exchange = b.scripted()
+    monkeypatch.setattr(exchange, "now", lambda: b.market.now() + ahead)
+    assert compare(b) is not None
+    assert b.state.reconciled_at == b.market.at + timedelta(milliseconds=kept)
+
+
 # -- funding --------------------------------------------------------------------------------------
 def asked_since(b: Bench) -> list[int]:
     """Note from which moments (Unix ms) payments are asked for from now on."""
