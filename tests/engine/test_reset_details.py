@@ -27,6 +27,12 @@ def in_day(
     return BotState(counter_day=day, day_ends_at=ends_at, day_forced_at=forced), where
 
 
+def test_a_day_is_over_from_its_end_on() -> None:
+    state, _zone = in_day(DAY)
+    instants = (MIDNIGHT - ONE, MIDNIGHT - TICK, MIDNIGHT, MIDNIGHT + ONE)
+    assert [reset.is_due(state, at) for at in instants] == [False, False, True, True]
+
+
 # -- which day a fill counts to --------------------------------------------------------------------
 @pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25), date(2026, 11, 20)])
 def test_a_day_of_any_length_takes_its_own_fills_and_no_other(day: date) -> None:
