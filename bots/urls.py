@@ -1,8 +1,28 @@
 """The addresses of the trader's pages. tests/pages/test_tenants.py lists each of them."""
 
-from django.urls import path
+from collections.abc import Callable
 
-from bots.views import actions, bot, dashboard, edit, keys, profile, status, transfers
+from django.http import HttpResponse
+from django.urls import URLPattern, path
+
+from bots.views import (
+    actions,
+    bot,
+    dashboard,
+    edit,
+    keys,
+    performance,
+    profile,
+    status,
+    transfers,
+)
+
+
+def _csv(prefix: str, view: Callable[..., HttpResponse], name: str) -> list[URLPattern]:
+    """Return the addresses of the files that can be saved: trades.csv, days.csv, fills.csv."""
+    kinds = ("trades", "days", "fills")
+    return [path(f"{prefix}{k}.csv", view, {"what": k}, name=f"{name}{k}-csv") for k in kinds]
+
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -26,6 +46,11 @@ urlpatterns = [
     path("bots/<int:pk>/fills/", bot.fills, name="bot-fills"),
     path("bots/<int:pk>/events/", bot.events, name="bot-events"),
     path("bots/<int:pk>/days/", bot.days, name="bot-days"),
+    path("bots/<int:pk>/performance/", performance.of_bot, name="bot-performance"),
+    *_csv("bots/<int:pk>/performance/", performance.bot_export, "bot-"),
+    path("performance/", performance.overview, name="performance"),
+    path("performance/fills/", performance.fills, name="performance-fills"),
+    *_csv("performance/", performance.export, "performance-"),
     path("markets/", edit.markets, name="markets"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:pk>/delete/", keys.key_delete, name="key-delete"),

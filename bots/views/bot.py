@@ -19,8 +19,11 @@ from bots.lifecycle import Mode, Move, PositionType, Reason
 from bots.messages import explain
 from bots.models import BotConfig, Command, Comparison, Decision, Order, PaperBalance, StateEvent
 from bots.models.ledger import SIDES, TYPES
+from bots.performance import histories
+from bots.templatetags.performance import SUMS
 from bots.templatetags.show import number
 from bots.views import words
+from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
 from bots.views.present import Shown, market_of
 
@@ -201,10 +204,15 @@ def orders(request: Request, pk: int) -> HttpResponse:
 @login_required
 @require_safe
 def fills(request: Request, pk: int) -> HttpResponse:
-    """Show the bot's fills, newest first."""
+    """Show the bot's fills, newest first; of a figure that led here those that it came from."""
     found = find_or_404(request.user, pk)
-    rows = found.fills.select_related("order").order_by("-pk")
-    return _tab(request, pk, "fills", rows)
+    if wanted_of(request.GET).is_any and SUMS[0] not in request.GET:
+        return _tab(request, pk, "fills", found.fills.select_related("order").order_by("-pk"))
+    shown = Shown(bot=found, now=timezone.now(), market=market_of(found))
+    ledgers = histories(request.user.bots.filter(pk=pk))
+    context = fills_context(request, {pk: found}, ledgers, shown.quote)
+    context |= {"bot": found, "tab": "fills", "shown": shown}
+    return render(request, "bots/tab_fills.html", context)
 
 
 @login_required

@@ -64,7 +64,7 @@ FLOORS: list[set[str]] = [
         "tick",
         "outcome",
     },
-    {"invariants", "demo"},
+    {"invariants", "demo", "performance"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]

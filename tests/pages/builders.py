@@ -1,7 +1,7 @@
 """Bots in every state for the page tests. States are set by update(): no engine runs here."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bots import control
-from bots.models import BotConfig, BotState, Decision, Market, User
+from bots.models import BotConfig, BotState, Decision, Fill, Market, Order, User
 
 HTMX = {"HX-Request": "true"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -83,6 +83,59 @@ def decision(bot: BotConfig, gate: str = "no_signal", **values: Any) -> Decision
     now = timezone.now()
     row = {"action": "hold", "first_at": now, "last_at": now, "fence": 1, **values}
     return Decision.objects.create(bot=bot, gate=gate, **row)
+
+
+def filled(
+    bot: BotConfig,
+    side: str,
+    amount: str,
+    price: str,
+    *,
+    at: datetime | None = None,
+    fee: str = "0.1",
+    reason: str = "signal",
+    entry: bool | None = None,
+) -> Fill:
+    """One order of the bot that was filled at once; buying enters unless `entry` says otherwise."""
+    at = at or timezone.now()
+    units, value = Decimal(amount), Decimal(amount) * Decimal(price)
+    number = Order.objects.count() + 1
+    is_entry = side == "buy" if entry is None else entry
+    order = Order.objects.create(
+        bot=bot,
+        account=bot.account,
+        client_order_id=f"bs000{number:013}",
+        exchange_order_id=str(number),
+        symbol=bot.symbol,
+        side=side,
+        type="market",
+        purpose="entry" if is_entry else "exit",
+        reason=reason,
+        amount=units,
+        status="filled",
+        filled=units,
+        booked=units,
+        is_settled=True,
+        signed_at=at,
+        fence=1,
+        run_epoch=1,
+    )
+    return Fill.objects.create(
+        order=order,
+        bot=bot,
+        account=bot.account,
+        symbol=bot.symbol,
+        trade_id=f"t{number}",
+        side=side,
+        price=Decimal(price),
+        amount=units,
+        quote=value,
+        fee=Decimal(fee),
+        fee_currency=bot.symbol.split(":")[0].split("/")[1],
+        fee_quote=Decimal(fee),
+        at=at,
+        trading_day=at.date(),
+    )
 
 
 def form_of(client: Client, path: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from tests.pages.builders import (
     HOSTILE,
     bot_of,
     decision,
+    filled,
     holding,
     market,
     sign_in,
@@ -49,6 +50,8 @@ def _fill(owner: User) -> BotConfig:
     state_of(bot, "waiting", "network", "trade", **holding(**columns))
     decision(bot, HOSTILE[:40], action="blocked", numbers={HOSTILE: HOSTILE}, message=HOSTILE)
     DayStats.objects.create(bot=bot, day=datetime.now(UTC).date(), pnl=Decimal(-1))
+    filled(bot, "buy", "1", "100")
+    filled(bot, "sell", "1", "110", reason=HOSTILE[:32])
     key = {"exchange": "binance", "mode": "testnet", "label": HOSTILE[:60]}
     control.put_key(owner, **key, api_key="<b>1234567890", secret_key="<b>1234567890")
     ApiToken.issue(owner, HOSTILE[:60])
@@ -56,12 +59,14 @@ def _fill(owner: User) -> BotConfig:
 
 
 def _pages(client: Client, bot: BotConfig) -> dict[str, str]:
-    own = ("", "decisions/", "orders/", "fills/", "events/", "days/", "settings/")
+    own = ("", "decisions/", "orders/", "fills/", "events/", "days/", "settings/", "performance/")
     asks = ("stop/", "enter/", "exit/", "delete/")
     paths = [f"/bots/{bot.pk}/{tail}" for tail in own + asks]
     paths += [f"/bots/{bot.pk}/panel/?v=0", "/board/", "/", "/?q=%22%3E%3Cb%3E", "/bots/new/"]
     paths += ["/bots/new/?preset=bold", "/keys/", "/profile/", "/help/", "/halt/", "/status/"]
     paths += ["/markets/?exchange=simulated&mode=paper&symbol=", "/bots/check/?symbol=%3Cb%3E"]
+    paths += ["/performance/", "/performance/?period=7&by=week", "/performance/fills/"]
+    paths += [f"/bots/{bot.pk}/fills/?reason=%3Cb%3E&from=2026-01-01", "/performance/?mode=%3Cb%3E"]
     paths += ["/accounts/password/change/", "/accounts/email/", "/accounts/logout/", "/nowhere/"]
     return {path: client.get(path).content.decode() for path in paths}
 

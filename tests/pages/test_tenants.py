@@ -9,7 +9,16 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from bots.models import ApiKey, ApiToken, BotConfig, BotState, Command, Transfer, User
-from tests.pages.builders import HTMX, bot_of, decision, holding, sign_in, state_of, text_of
+from tests.pages.builders import (
+    HTMX,
+    bot_of,
+    decision,
+    filled,
+    holding,
+    sign_in,
+    state_of,
+    text_of,
+)
 
 #: Addresses of a single row that belongs to somebody: name -> verbs it takes.
 OWNED = {
@@ -29,6 +38,10 @@ OWNED = {
     "bot-fills": "GET",
     "bot-events": "GET",
     "bot-days": "GET",
+    "bot-performance": "GET",
+    "bot-trades-csv": "GET",
+    "bot-days-csv": "GET",
+    "bot-fills-csv": "GET",
     "key-delete": "GET POST",
     "account-limits": "POST",
     "account-transfer": "GET POST",
@@ -42,6 +55,11 @@ PERSONAL = {
     "halt": "GET POST",
     "bot-new": "GET POST",
     "bot-check": "GET",
+    "performance": "GET",
+    "performance-fills": "GET",
+    "performance-trades-csv": "GET",
+    "performance-days-csv": "GET",
+    "performance-fills-csv": "GET",
     "markets": "GET",
     "keys": "GET POST",
     "profile": "GET POST",
@@ -91,6 +109,7 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     bot = bot_of(alice, name="Alice's secret bot")
     state_of(bot, "running", "in_position", "trade", **holding())
     decision(bot)
+    filled(bot, "buy", "1", "100")
     fields = {"exchange": "binance", "mode": "testnet", "label": "alice main"}
     key = control.put_key(alice, **fields, api_key="alicekey1234", secret_key="alicesecret1")
     Transfer.objects.create(
@@ -151,6 +170,8 @@ def test_personal_pages_never_show_anothers_rows(
     bot, _key, _token = belongings
     sign_in(client, mallory)
     extras = ["/?q=secret", f"/bots/new/?from={bot.pk}"]
+    narrowed = f"?bot={bot.pk}&mode=paper&currency=USDT"
+    extras += [f"/performance/fills/{narrowed}", f"/performance/fills.csv{narrowed}"]
     paths = [p for p, name in _patterns(get_resolver()) if name in PERSONAL]
     for path in [*("/" + p for p in paths), *extras]:
         body = client.get(path).content.decode()
