@@ -17,17 +17,9 @@ from django.db.models.functions import Cast
 from bots.models import BotConfig, Fill, Funding
 from trading.equity import Bucket, Drawdown, Point, Sums, Unit, buckets, by_day, curve, drawdown
 from trading.market import EXACT, Side
-from trading.performance import (
-    Booking,
-    Folded,
-    Part,
-    Payment,
-    Summary,
-    Trade,
-    fold,
-    summarize,
-)
+from trading.performance import Summary, summarize
 from trading.position import BookedFill
+from trading.trades import Booking, Folded, Folding, Part, Payment, Trade
 
 #: What trades a page may be asked for: all that ended, by outcome, or what no ended trade has.
 ALL, OPEN = "all", "open"
@@ -65,10 +57,12 @@ class History:
 
 def histories(bots: QuerySet[BotConfig]) -> dict[int, History]:
     """Fold the ledger of each of these bots; a bot that traded nothing is left out."""
-    bookings: dict[int, list[Booking]] = {}
+    folds: dict[int, Folding] = {}
     for row in _rows(bots):
         bot_id, booking = _booking(row)
-        bookings.setdefault(bot_id, []).append(booking)
+        if bot_id not in folds:
+            folds[bot_id] = Folding(bot_id)
+        folds[bot_id].add(booking)
     payments: dict[int, list[Payment]] = {}
     paid = Funding.objects.filter(bot__in=bots).order_by("pk")
     for bot_id, pk, at, day, amount in paid.values_list(
@@ -79,10 +73,10 @@ def histories(bots: QuerySet[BotConfig]) -> dict[int, History]:
     return {
         bot_id: History(
             bot_id=bot_id,
-            folded=fold(bookings.get(bot_id, ()), bot_id),
+            folded=folds[bot_id].folded if bot_id in folds else Folded(),
             payments=tuple(payments.get(bot_id, ())),
         )
-        for bot_id in bookings.keys() | payments.keys()
+        for bot_id in folds.keys() | payments.keys()
     }
 
 

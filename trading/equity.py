@@ -1,7 +1,8 @@
 """What was realised when: sums by trading day, week and month, the equity curve, its drawdown.
 
 Each fill and each funding payment counts on its own trading day, so that a day's sum is that of
-the ledger's day. The curve starts at 0 and holds realised results only.
+the ledger's day. The curve starts at 0 and holds realised results only. Its maximum drawdown is
+that of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk, 2004).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,8 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 
 from trading.market import EXACT, quantize
-from trading.performance import HUNDRED, ZERO, Part, Payment, Summary, Trade, summarize
+from trading.performance import Summary, summarize
+from trading.trades import HUNDRED, ZERO, Part, Payment, Trade
 
 
 class Unit(StrEnum):

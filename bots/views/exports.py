@@ -104,12 +104,14 @@ def fills(bots: Bots, found: Mapping[int, History], selection: Selection) -> Ite
     numbers = sorted(selection.parts)
     for start in range(0, len(numbers), CHUNK):
         rows = Fill.objects.filter(pk__in=numbers[start : start + CHUNK], bot__in=list(found))
-        for fill in rows.select_related("order").order_by("pk"):
-            part = selection.parts[fill.pk]
+        for pk, bot_id, *of_fill, reason, order, trade_id in rows.order_by("pk").values_list(
+            *("pk", "bot_id", "at", "trading_day", "side", "price", "amount", "quote", "fee"),
+            *("fee_currency", "order__reason", "order__client_order_id", "trade_id"),
+        ):
+            part = selection.parts[pk]
             yield (
-                *("fill", *_of(bots[fill.bot_id]), fill.at, fill.trading_day, fill.side),
-                *(fill.price, fill.amount, fill.quote, fill.fee, fill.fee_currency, part.fees),
-                *(part.realized, fill.order.reason, fill.order.client_order_id, fill.trade_id),
+                *("fill", *_of(bots[bot_id]), *of_fill, part.fees, part.realized),
+                *(reason, order, trade_id),
             )
     chosen = set(selection.payments)
     for pk in sorted(found):

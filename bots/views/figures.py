@@ -17,7 +17,8 @@ from bots.templatetags.show import money, sign
 from bots.views import charts
 from trading.equity import Bucket, Unit
 from trading.market import EXACT
-from trading.performance import Summary, Trade
+from trading.performance import Summary
+from trading.trades import Trade
 
 #: Bars and points that a chart has room for; more are drawn by week and month, or by day.
 MOST_BARS, MOST_POINTS = 100, 120

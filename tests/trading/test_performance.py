@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.trading.values import D
 from trading.equity import Drawdown, Point, Sums, Unit, buckets, by_day, curve, drawdown
 from trading.market import Side
-from trading.performance import Booking, Folded, Payment, Summary, Trade, fold, summarize
+from trading.performance import Summary, summarize
 from trading.position import BookedFill, Position, apply
+from trading.trades import Booking, Folded, Payment, Trade, fold
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
