@@ -37,7 +37,9 @@ class ScriptedExchange:
     meets them when somebody asks; `fill` fills a share of one, at any time, also after its cancel.
     `foreign` are orders of the account that are not ours. `on_place` and `on_cancel` are called
     once, before the order is taken or cancelled. With Can.FUTURES in `can` fills make a position
-    instead of coins; `prepared` and `payments` are what was asked for and what funding came.
+    instead of coins (parts in whole steps of the market), and what is reduce-only is cut to it, or
+    rejected where there is none; `prepared` and `payments` are what was asked for and what funding
+    came.
     `moved` are the transfers between wallets; `refuse` and `lose_answer` hold for them as well.
     """
 
@@ -162,10 +164,7 @@ class ScriptedExchange:
         self._judge()
         if symbol in self.positions:
             return self.positions[symbol]
-        amount = Decimal(0)
-        for report in self.taken.values():
-            if report.symbol == symbol:
-                amount += report.filled if report.side is Side.BUY else -report.filled
+        amount = self._units(symbol)
         return PositionReport(symbol=symbol, amount=amount, mark_price=self.market.price)
 
     def funding(self, symbol: str, since: int) -> Sequence[FundingReport]:
@@ -238,13 +237,17 @@ class ScriptedExchange:
         return replace(report, status=status, filled=filled, fills=fills)
 
     def _take(self, request: OrderRequest) -> None:
+        is_market = request.type is OrderType.MARKET
+        amount = request.amount
+        if is_market and request.reduce_only and not (amount := self._reducible(request)):
+            raise Rejected(Fault.ORDER_REJECTED, "-2022 ReduceOnly Order is rejected.")
         report = OrderReport(
             client_order_id=request.client_order_id,
             exchange_order_id=f"x{len(self.taken) + 1}-{self.key}",
             symbol=request.symbol,
             side=request.side,
             status=OrderStatus.OPEN,
-            amount=request.amount,
+            amount=amount,
             filled=Decimal(0),
             average=None,
             at=self.now(),
@@ -253,28 +256,66 @@ class ScriptedExchange:
             trigger=request.trigger,
         )
         self.taken[request.client_order_id] = report
-        if request.type is not OrderType.MARKET and self.rests:
+        if not is_market and self.rests:
             self.resting[request.client_order_id] = request
             return
-        price = self.market.price
+        self._execute(request, self.market.price)
+
+    def _execute(self, request: OrderRequest, price: Decimal) -> None:
+        """Fill what there is of an order, in parts, and end it."""
+        report = self.taken[request.client_order_id]
         with localcontext(EXACT):
             fills = tuple(
-                self._fill(request, index, price, request.amount * Decimal(part))
-                for index, part in enumerate(self.parts)
+                self._fill(request, index, price, share)
+                for index, share in enumerate(self._shares(report), len(report.fills))
             )
         self._book(report, fills)
         self._end(request.client_order_id, self.end)
+
+    def _shares(self, report: OrderReport) -> list[Decimal]:
+        """Return the base amounts in which an order fills."""
+        shares = [report.amount * Decimal(part) for part in self.parts]
+        if Can.FUTURES not in self.can:
+            return shares
+        shares, wanted = [self.market.market.floor_amount(share) for share in shares], sum(shares)
+        if shares and wanted == report.amount:
+            shares[-1] += wanted - sum(shares)
+        return [share for share in shares if share]
 
     def _judge(self) -> None:
         """Fill what the market's price meets."""
         price = self.market.price
         for name, request in list(self.resting.items()):
-            if name not in self.resting:
+            if name not in self.resting or not self._is_met(request):
                 continue
-            level = request.trigger or request.price or price
-            rises = (request.side is Side.SELL) != (request.type is OrderType.STOP)
-            if price >= level if rises else price <= level:
+            if not request.reduce_only:
                 self.fill(name, price=f"{price:f}" if request.price is None else None)
+            elif amount := self._reducible(request):
+                self.taken[name] = replace(self.taken[name], amount=amount)
+                self._execute(request, price)
+            else:
+                self._end(name, OrderStatus.REJECTED)
+
+    def _is_met(self, request: OrderRequest) -> bool:
+        """Whether the market's price is where an order trades."""
+        price = self.market.price
+        level = request.trigger or request.price or price
+        rises = (request.side is Side.SELL) != (request.type is OrderType.STOP)
+        return price >= level if rises else price <= level
+
+    def _units(self, symbol: str) -> Decimal:
+        """Return the position that the fills made, negative when short."""
+        amount = Decimal(0)
+        for report in self.taken.values():
+            if report.symbol == symbol:
+                amount += report.filled if report.side is Side.BUY else -report.filled
+        return amount
+
+    def _reducible(self, request: OrderRequest) -> Decimal:
+        """Return how much of a reduce-only order there is to reduce (base units)."""
+        units = self._units(request.symbol)
+        left = units if request.side is Side.SELL else -units
+        return min(request.amount, max(left, Decimal(0)))
 
     def _book(self, report: OrderReport, fills: tuple[FillReport, ...]) -> None:
         """Add fills to an order, and what they bring and cost to the holdings."""

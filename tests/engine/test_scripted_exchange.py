@@ -1,5 +1,6 @@
 """The scripted exchange behaves as a real one does, so that the engine's tests may rely on it."""
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
@@ -149,3 +150,47 @@ def test_futures_make_positions_instead_of_coins() -> None:
     assert len(exchange.funding(SYMBOL, 5)) == 1
     assert exchange.funding(SYMBOL, 6) == []
     assert exchange.prepared == [(SYMBOL, 5)]
+
+
+@pytest.fixture
+def short() -> ScriptedExchange:
+    """A futures account that has sold 1 at 100."""
+    made = ScriptedExchange(Market(), can=frozenset({Can.STOP, Can.FUTURES}))
+    made.place(request("a", Side.SELL, OrderType.MARKET))
+    return made
+
+
+def reducing(name: str, kind: OrderType = OrderType.MARKET, **changes: object) -> OrderRequest:
+    at = None if kind is OrderType.MARKET else "110"
+    return replace(request(name, Side.BUY, kind, at=at), reduce_only=True, **changes)  # type: ignore[arg-type]
+
+
+def test_what_only_reduces_is_cut_to_the_position_and_refused_without_one(
+    short: ScriptedExchange,
+) -> None:
+    report = short.place(reducing("b", amount=D(3)))
+    assert (report.status, report.amount, report.filled) == (OrderStatus.FILLED, 1, 1)
+    for wrong in (reducing("c"), reducing("d", side=Side.SELL)):
+        with pytest.raises(Rejected, match="-2022"):
+            short.place(wrong)
+    assert short.position(SYMBOL).amount == 0
+
+
+def test_of_two_stops_that_only_reduce_the_second_finds_nothing(short: ScriptedExchange) -> None:
+    first, second = (reducing(name, OrderType.STOP) for name in ("s", "t"))
+    short.place(first)
+    short.place(second)
+    short.market.price = D(111)
+    assert told(short, first) == (OrderStatus.FILLED, 1, 111)
+    assert told(short, second) == (OrderStatus.REJECTED, 0, None)
+    assert short.position(SYMBOL).amount == 0
+
+
+def test_futures_fill_in_whole_steps(short: ScriptedExchange) -> None:
+    short.market.market = replace(short.market.market, amount_step=D("0.1"))
+    short.parts = ("0.33", "0.67")
+    report = short.place(reducing("b"))
+    assert [fill.amount for fill in report.fills] == [D("0.3"), D("0.7")]
+    short.parts, short.end = ("0.37",), OrderStatus.EXPIRED
+    report = short.place(request("c", Side.BUY, OrderType.MARKET))
+    assert (report.status, report.filled) == (OrderStatus.EXPIRED, D("0.3"))

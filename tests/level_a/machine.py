@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -41,24 +40,33 @@ PARTS: dict[str, tuple[tuple[str, ...], OrderStatus]] = {
     "crumb": (("0.01",), OrderStatus.EXPIRED),
     "nothing": ((), OrderStatus.EXPIRED),
 }
-#: What to set on what.
-TROUBLES: dict[str, Callable[[Stage], tuple[object, str, ExchangeError]]] = {
-    "find": lambda stage: (stage.venue, "find_error", LOST),
-    "find, silence": lambda stage: (stage.venue, "find_error", SILENCE),
-    "order": lambda stage: (stage.venue, "refuse", LOST),
-    "answer": lambda stage: (stage.venue, "lose_answer", LOST),
-    "pair": lambda stage: (stage.venue, "refuse_pair", LOST),
-    "no pair": lambda stage: (stage.venue, "refuse_pair", REFUSALS["clear no"]),
-    "cancel": lambda stage: (stage.venue, "cancel_error", LOST),
-    "list": lambda stage: (stage.venue, "list_error", LOST),
-    "market": lambda stage: (stage.market, "error", LOST),
-    "quote": lambda stage: (stage.market, "quote_error", SILENCE),
-    "rules": lambda stage: (stage.market, "rules_error", LOST),
-    "candles": lambda stage: (stage.market, "candle_error", Unusable(Fault.STALE_DATA, "old")),
+#: What fails how: of the market, or of each account.
+TROUBLES: dict[str, tuple[str, str, ExchangeError]] = {
+    "find": ("account", "find_error", LOST),
+    "find, silence": ("account", "find_error", SILENCE),
+    "order": ("account", "refuse", LOST),
+    "answer": ("account", "lose_answer", LOST),
+    "pair": ("account", "refuse_pair", LOST),
+    "no pair": ("account", "refuse_pair", REFUSALS["clear no"]),
+    "cancel": ("account", "cancel_error", LOST),
+    "list": ("account", "list_error", LOST),
+    "market": ("market", "error", LOST),
+    "quote": ("market", "quote_error", SILENCE),
+    "rules": ("market", "rules_error", LOST),
+    "candles": ("market", "candle_error", Unusable(Fault.STALE_DATA, "old")),
 }
+#: What a futures exchange does by itself, and at what price: a share of the position is closed.
+FORCED = {"liquidation": ("1", "67"), "short squeeze": ("1", "131"), "deleveraging": ("0.4", "98")}
 BY = st.sampled_from([-24, -1, 0, 1, 24])
 BOTS = st.integers(0, len(KINDS) - 1)
 CLICKS = ("start", "leave", "close", "after_exit", "enter", "exit", "edit", "tick", "reset", "none")
+CLICKS += ("compare", *FORCED)
+#: What the price is multiplied with: a stop or a target is met.
+MOVES = ("0.94", "1.06")
+#: Seconds after which each tick and the sweep want a bot compared.
+COMPARED_AFTER = 301
+#: Which of a tick's orders: an entry has its stop and target after it.
+ORDER = st.sampled_from([0, 0, 0, 1, 2])
 
 
 class Schedules(RuleBasedStateMachine):
@@ -99,10 +107,10 @@ class Schedules(RuleBasedStateMachine):
         self._provoke(bot)
         self.stage.kill_at_statement(self.bot(bot), number)
 
-    @rule(bot=BOTS, when=st.sampled_from(["before", "after"]))
-    def killed_at_order(self, bot: int, when: str) -> None:
+    @rule(bot=BOTS, when=st.sampled_from(["before", "after"]), order=ORDER)
+    def killed_at_order(self, bot: int, when: str, order: int) -> None:
         self._provoke(bot)
-        self.stage.kill_at_order(self.bot(bot), when)
+        self.stage.kill_at_order(self.bot(bot), when, order)
 
     @rule(
         bot=BOTS,
@@ -120,17 +128,18 @@ class Schedules(RuleBasedStateMachine):
         self._provoke(bot)
         self.stage.freeze(self.bot(bot), point, seconds, meanwhile)
 
-    @rule(bot=BOTS, kind=st.sampled_from(sorted(REFUSALS)), taken=st.booleans())
-    def order_fails(self, bot: int, kind: str, taken: bool) -> None:
-        """One order is refused, lost on its way, or taken and its answer lost."""
+    @rule(bot=BOTS, kind=st.sampled_from(sorted(REFUSALS)), taken=st.booleans(), order=ORDER)
+    def order_fails(self, bot: int, kind: str, taken: bool, order: int) -> None:
+        """Orders are refused, lost on their way, or taken and their answers lost."""
         self._provoke(bot)
-        venue = self.stage.venue
+        venue = self.stage.venue_of(self.bot(bot))
+        venue.spared = order
         if taken:
             venue.lose_answer = LOST
         else:
             venue.refuse = REFUSALS[kind]
         self.stage.tick(self.bot(bot), 5)
-        venue.refuse = venue.lose_answer = None
+        venue.refuse, venue.lose_answer, venue.spared = None, None, 0
 
     @rule(
         bot=BOTS,
@@ -141,7 +150,7 @@ class Schedules(RuleBasedStateMachine):
     def order_arrives_late(self, bot: int, delay: float, kill: bool, ticks: list[float]) -> None:
         """An order is still under way when its tick has ended, or was killed and is known dead."""
         self._provoke(bot)
-        venue = self.stage.venue
+        venue = self.stage.venue_of(self.bot(bot))
         venue.delay = delay
         if kill:
             self.stage.kill_at_order(self.bot(bot), "before")
@@ -166,11 +175,13 @@ class Schedules(RuleBasedStateMachine):
     @rule(what=st.sampled_from(sorted(TROUBLES)))
     def trouble(self, what: str) -> None:
         """Something fails from now on, until the faults end."""
-        setattr(*TROUBLES[what](self.stage))
+        where, name, error = TROUBLES[what]
+        for one in self.stage.venues if where == "account" else (self.stage.market,):
+            setattr(one, name, error)
 
     @rule()
     def faults_end(self) -> None:
-        self.stage.venue.calm()
+        self.stage.calm()
 
     @rule(
         kind=st.sampled_from(sorted(PARTS)),
@@ -179,9 +190,9 @@ class Schedules(RuleBasedStateMachine):
         fee=st.sampled_from(["USDT", "BTC", "BNB"]),
     )
     def fills(self, kind: str, visible: int | None, lags: int, fee: str) -> None:
-        venue = self.stage.venue
-        venue.parts, venue.end = PARTS[kind]
-        venue.visible, venue.lags, venue.fee_currency = visible, lags, fee
+        for venue in self.stage.venues:
+            venue.parts, venue.end = PARTS[kind]
+            venue.visible, venue.lags, venue.fee_currency = visible, lags, fee
 
     @rule(seconds=st.sampled_from([1, 30, 61, 3600, 43_200]))
     def time_passes(self, seconds: float) -> None:
@@ -194,19 +205,37 @@ class Schedules(RuleBasedStateMachine):
         elif what == "skew":
             self.stage.skew = timedelta(hours=by)
         elif what == "hand":
-            self.stage.venue.move_by_hand(Decimal(by) / 24)
+            for venue in self.stage.venues:
+                venue.move_by_hand(Decimal(by) / 24)
         elif what == "reset":
             self._click(0, "reset")
         else:
-            # Every process that held a lease is gone: the sweep of the next one frees them.
-            self.stage.end_leases([bot.pk for bot in self.cast.bots])
+            self.stage.restart()
+
+    @rule(what=st.sampled_from(["bought", "sold", "pays", "receives", *MOVES]))
+    def futures(self, what: str) -> None:
+        """The owner trades by hand, or a position meets funding, its stop or its target."""
+        if what in ("bought", "sold"):
+            self.stage.perpetual.move_by_hand(Decimal(1 if what == "bought" else -1))
+            return
+        self._see_to_a_position()
+        if what in MOVES:
+            self.stage.move(Decimal(what))
+        else:
+            self.stage.pay(Decimal("-0.25" if what == "pays" else "0.125"))
+
+    @rule(what=st.sampled_from(sorted(FORCED)))
+    def forced(self, what: str) -> None:
+        """The exchange closes a futures position, or a part of it."""
+        self._see_to_a_position()
+        self.stage.force(*FORCED[what])
 
     @invariant()
     def everything_holds(self) -> None:
         self.totals["steps"] += 1
         self.stage.roll_over()
         # What nobody wrote to since the last look is as it was.
-        seen = (self.stage.writes, len(self.stage.venue.wrong))
+        seen = (self.stage.writes, sum(len(venue.wrong) for venue in self.stage.venues))
         if seen != self._seen:
             self._none(truth.problems(self.stage))
             self._seen = seen
@@ -220,13 +249,15 @@ class Schedules(RuleBasedStateMachine):
             totals["schedules"] += 1
             totals["kills"] += stage.kills
             totals["freezes"] += stage.freezes
-            totals["orders"] += len(stage.venue.taken)
+            totals["orders"] += sum(len(venue.taken) for venue in stage.venues)
+            totals["forced"] += len(stage.perpetual.mine)
+            totals["paid"] += len(stage.perpetual.due)
             self._open.close()
 
     def _heal(self) -> None:
         """Let the faults end and the bots tick until all is settled, then compare everything."""
         stage = self.stage
-        stage.venue.calm()
+        stage.calm()
         stage.skew = timedelta(0)
         stage.market.trend = "flat"
         stage.pass_time(61)
@@ -236,6 +267,12 @@ class Schedules(RuleBasedStateMachine):
                     stage.compare(bot)
             if not Order.objects.filter(bot__in=self.cast.bots, is_settled=False).exists():
                 break
+        # What the exchange did by itself the ledger need not know before the next comparison.
+        stage.pass_time(COMPARED_AFTER)
+        wanted = stage.sweep()
+        for bot in self.cast.perpetuals:
+            if stage.tick(bot) is None and bot.pk in wanted:
+                stage.compare(bot)
         stage.roll_over()
         self._none(truth.rest(stage))
 
@@ -244,13 +281,24 @@ class Schedules(RuleBasedStateMachine):
         assert not found, "; ".join(found)
 
     def _provoke(self, number: int) -> None:
-        """See to it that the bot is on, and that its next tick wants to buy or to sell."""
+        """See to it that the bot is on and free, and that its next tick wants to enter or leave."""
         bot = self.bot(number)
+        self.stage.end_leases([bot.pk])  # as the sweep does where the process was on its machine
         state = self.stage.state(bot)
         if state is None or state.duty != Duty.TRADE:
             with suppress(Refusal):
                 self.stage.start(bot)
-        self.stage.market.trend = "down" if state is not None and state.in_position else "up"
+        side, market = state.position_side if state is not None else "", self.stage.market
+        if side:
+            market.trend = "up" if side == "short" else "down"
+        elif bot.direction != "both" or market.trend == "flat":
+            market.trend = "up"
+
+    def _see_to_a_position(self) -> None:
+        number = len(KINDS) - 1
+        if not self.stage.perpetual.holds(self.bot(number).pk):
+            self._provoke(number)
+            self.stage.tick(self.bot(number), 5)
 
     def _halt(self, *, flatten: bool) -> None:
         newest = self._newest_entry()
@@ -279,6 +327,10 @@ class Schedules(RuleBasedStateMachine):
             elif click == "reset":
                 state = BotState.objects.get(pk=bot.pk)
                 reset.roll_over(stage.clock(), day=state.counter_day + timedelta(days=1))
+            elif click == "compare":
+                stage.compare(bot)
+            elif click in FORCED and bot in self.cast.perpetuals:
+                stage.force(*FORCED[click])
 
     def _edit(self, bot: BotConfig) -> None:
         row = BotConfig.objects.get(pk=bot.pk)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -12,16 +12,22 @@ from unittest.mock import patch
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.test import override_settings
 
-from bots import control, failpoints, reconcile, reset, tick
+from bots import control, failpoints, reconcile, reset, sweep, tick
 from bots.models import Account, BotConfig, BotState, Order, User
 from bots.world import World
 from tests.engine.bench import make_bot
 from tests.engine.market import Market
+from tests.level_a import perpetual
+from tests.level_a.perpetual import Perpetual
 from tests.level_a.venue import Killed, Venue
 from trading.market_data import MarketData
 
 LEASE_SECONDS = 60
+#: The last point that every tick passes.
+AT_LAST = "release.before"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 D = Decimal
 
 #: What the bots of a schedule are like.
@@ -36,6 +42,15 @@ KINDS: tuple[dict[str, Any], ...] = (
         "max_daily_trades": 5,
         "max_daily_loss_perc": D(5),
     },
+    {
+        "mode": "live",
+        "position_type": "futures",
+        "symbol": perpetual.SYMBOL,
+        "leverage": perpetual.LEVERAGE,
+        "direction": "both",
+        "stop_loss_perc": D(5),
+        "take_profit_perc": D(5),
+    },
 )
 
 
@@ -46,19 +61,28 @@ class Cast:
     owner: User
     bots: tuple[BotConfig, ...]
 
+    @property
+    def perpetuals(self) -> tuple[BotConfig, ...]:
+        """The bots that trade futures."""
+        return tuple(bot for bot in self.bots if bot.position_type == "futures")
+
 
 def make_cast() -> Cast:
     """Make an owner with an account and bots that were never started."""
     owner = User(username="level-a")
     owner.set_unusable_password()
     owner.save()
-    account = Account.objects.create(
-        owner=owner, exchange="binance", mode="testnet", label="level a"
-    )
+    accounts = {
+        mode: Account.objects.create(owner=owner, exchange="binance", mode=mode, label="level a")
+        for mode in ("testnet", "live")
+    }
     bots = []
     for number, kind in enumerate(KINDS):
-        bot = make_bot(owner, name=f"Level A {number}", **kind)
-        BotConfig.objects.filter(pk=bot.pk).update(mode="testnet", account=account)
+        values = {"mode": "testnet"} | kind
+        account = accounts[values["mode"]]
+        bot = make_bot(owner, name=f"Level A {number}", account=account, **values)
+        # A schedule starts at noon of today, whatever time it is.
+        BotConfig.objects.filter(pk=bot.pk).update(created_at=LONG_AGO)
         bot.refresh_from_db()
         bots.append(bot)
     return Cast(owner=owner, bots=tuple(bots))
@@ -76,10 +100,24 @@ class Stage:
     freezes: int = 0
     taken_at: dict[int, float] = field(default_factory=dict)
     _looks: int = 0
-    _at_point: tuple[str, Callable[[], None]] | None = None
+    _at_point: tuple[str, Callable[[str], None]] | None = None
 
     def __post_init__(self) -> None:
-        self.venue = Venue(self.market)
+        self.spot, self.perpetual = Venue(self.market), Perpetual(self.market)
+
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        """All accounts."""
+        return self.spot, self.perpetual
+
+    def venue_of(self, bot: BotConfig) -> Venue:
+        """Return the account that a bot trades on."""
+        return self.perpetual if bot in self.cast.perpetuals else self.spot
+
+    def calm(self) -> None:
+        """End every fault, and bring back what was moved by hand."""
+        for venue in self.venues:
+            venue.calm()
 
     def clock(self) -> datetime:
         """Our own clock: the exchange's, or what it was stepped to."""
@@ -93,6 +131,9 @@ class Stage:
             patch("bots.lease.time", SimpleNamespace(monotonic=lambda: self.elapsed)),
             patch.object(failpoints, "reach", self._reach),
             patch("bots.schedule.nudge.send", lambda *_args, **_kwargs: True),
+            # As in a worker that has run for a while, whatever time it is.
+            patch.object(reconcile, "STARTED", LONG_AGO),
+            override_settings(LIVE_TRADING_ENABLED=True),
             transaction.atomic(),
         ):
             yield
@@ -102,7 +143,8 @@ class Stage:
         """Move both clocks on; leases that nobody gave back end after a minute."""
         self.elapsed += seconds
         self.market.pass_time(seconds)
-        self.venue.arrive()
+        for venue in self.venues:
+            venue.arrive()
         ended = [pk for pk, at in self.taken_at.items() if self.elapsed - at > LEASE_SECONDS]
         self.end_leases(ended)
 
@@ -113,40 +155,68 @@ class Stage:
         for pk in bot_ids:
             self.taken_at.pop(pk, None)
 
+    def restart(self) -> None:
+        """Let every process be gone: the sweep of the next one frees what they held."""
+        self.end_leases([bot.pk for bot in self.cast.bots])
+        reconcile.STARTED = self.clock()
+
+    def force(self, share: str, price: str) -> None:
+        """Let the exchange close a share of the futures position; nothing else at that moment."""
+        self.pass_time(1)
+        self.perpetual.force(share, price)
+        self.pass_time(1)
+
+    def move(self, share: Decimal) -> None:
+        """Let the price move to a share of itself: what rests there is met before anybody looks."""
+        self.market.price = (self.market.price * share).quantize(self.market.market.price_tick)
+        for venue in self.venues:
+            venue.meet()
+
+    def pay(self, amount: Decimal) -> None:
+        """Let the futures position pay or receive funding; nothing else at that moment."""
+        self.pass_time(1)
+        self.perpetual.pay(amount)
+        self.pass_time(1)
+
     def tick(self, bot: BotConfig, after: float = 0) -> Any:
         """Let time pass and tick a bot; returns its outcome, or None."""
         self.pass_time(after)
         free = not self.is_leased(bot)
         if free:
             self.taken_at[bot.pk] = self.elapsed
-        found = tick.run(bot.pk, self._world())
+        found = tick.run(bot.pk, self._world(bot))
         if free and not self.is_leased(bot):
             self.taken_at.pop(bot.pk, None)
         return found
 
     def compare(self, bot: BotConfig) -> None:
         """Compare a bot with its exchange, as the sweep does with one that nobody ticks."""
-        reconcile.reconcile(bot.pk, self._world())
+        reconcile.reconcile(bot.pk, self._world(bot))
 
-    def _world(self) -> World:
+    def sweep(self) -> set[int]:
+        """Run the sweep; returns the bots that it wants compared."""
+        sent: list[tuple[Any, ...]] = []
+        with patch("bots.schedule.send", lambda *message, **_: sent.append(message) or True):
+            sweep.sweep()
+        return {message[1] for message in sent if message[0] == "bots.tasks.reconcile"}
+
+    def _world(self, bot: BotConfig) -> World:
         data = MarketData(price_ttl_s=0, markets_ttl_s=0, failure_ttl_s=0)
-        return World(clock=self.clock, data=data, feed=self.market, exchange=self.venue)
+        return World(clock=self.clock, data=data, feed=self.market, exchange=self.venue_of(bot))
 
     def is_leased(self, bot: BotConfig) -> bool:
         return BotState.objects.filter(pk=bot.pk, lease_until__gt=Now()).exists()
 
-    def tick_until(self, bot: BotConfig, point: str, do: Callable[[], None]) -> bool:
-        """Tick, and do something at a failpoint; returns whether the tick came there."""
+    def tick_until(self, bot: BotConfig, point: str, do: Callable[[str], None]) -> None:
+        """Tick, and do something at a failpoint, or at the tick's end where it never came there."""
         self._at_point = (point, do)
         try:
             self.tick(bot)
         finally:
-            came = self._at_point is None
             self._at_point = None
-        return came
 
     def kill_at_point(self, bot: BotConfig, point: str) -> None:
-        def die() -> None:
+        def die(_point: str) -> None:
             raise Killed
 
         self._expect_death(lambda: self.tick_until(bot, point, die))
@@ -169,29 +239,30 @@ class Stage:
 
         self._expect_death(tick_counted)
 
-    def kill_at_order(self, bot: BotConfig, when: str) -> None:
-        """Kill the tick as the exchange is about to take its order, or has just taken it."""
-        self.venue.kill = when
+    def kill_at_order(self, bot: BotConfig, when: str, order: int = 0) -> None:
+        """Kill the tick as the exchange is about to take one of its orders, or has just done so."""
+        venue = self.venue_of(bot)
+        venue.kill, venue.spared = when, order
         self._expect_death(lambda: self.tick(bot))
-        self.venue.kill = ""
+        venue.kill, venue.spared = "", 0
 
     def freeze(
         self, bot: BotConfig, point: str, seconds: float, meanwhile: Callable[[], None]
     ) -> None:
         """Freeze a tick at a point; it wakes after others did what they did, and goes on."""
 
-        woken: list[tuple[BotState, BotState]] = []
+        woken: list[tuple[str, BotState, BotState]] = []
 
-        def sleep() -> None:
+        def sleep(reached: str) -> None:
             before = BotState.objects.get(pk=bot.pk)
             self.freezes += 1
             self.pass_time(seconds)
             meanwhile()
-            woken.append((before, BotState.objects.get(pk=bot.pk)))
+            woken.append((reached, before, BotState.objects.get(pk=bot.pk)))
 
         self.tick_until(bot, point, sleep)
-        for before, after in woken:
-            self._check_woken(point, before, after)
+        for reached, before, after in woken:
+            self._check_woken(reached, before, after)
 
     def _check_woken(self, point: str, before: BotState, after: BotState) -> None:
         """What a tick may do that was frozen at `point` while its bot's row changed."""
@@ -226,6 +297,6 @@ class Stage:
             self.kills += 1
 
     def _reach(self, point: str, _bot_id: int) -> None:
-        if self._at_point is not None and self._at_point[0] == point:
+        if self._at_point is not None and point in (self._at_point[0], AT_LAST):
             do, self._at_point = self._at_point[1], None
-            do()
+            do(point)

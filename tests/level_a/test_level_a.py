@@ -6,7 +6,7 @@ from bots.models import Order
 from tests.level_a import running
 
 #: `python -m tests.level_a` runs more, from other seeds.
-SCHEDULES, SEED = 30, 1
+SCHEDULES, SEED = 30, 4
 
 
 @pytest.mark.slow(seconds=20)
@@ -15,4 +15,5 @@ def test_random_schedules_of_kills_faults_and_clicks() -> None:
     totals = running.run(SCHEDULES, SEED)
     assert totals["schedules"] >= SCHEDULES
     assert min(totals["kills"], totals["freezes"], totals["orders"]) > SCHEDULES / 3, totals
+    assert min(totals["forced"], totals["paid"]) > SCHEDULES / 10, totals
     assert not Order.objects.exists()
