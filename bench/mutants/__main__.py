@@ -84,35 +84,38 @@ def mutants_of(module: str) -> list[dict[str, Any]]:
 
 def run(nursery: Nursery, module: str, lines: Collection[int]) -> None:
     """Try the mutants of one module, of some lines or all. SystemExit if tests are red anyway."""
-    tests = GUARDS[module]
-    files = [f"tests/engine/{name}.py" for name in tests]
+    files = [f"tests/engine/{name}.py" for name in GUARDS[module]]
     began = time.monotonic()
     if _until_done({0: nursery.start(0, module, None, files)})[1] is not Verdict.SURVIVED:
         raise SystemExit(f"red without a mutant:\n{nursery.log(0).read_text()[-3000:]}")
+    # Two at a time, and the machine may be busy: only what hangs shall count as hanging.
+    patience = max(60.0, 5 * (time.monotonic() - began))
     made = [one for one in mutants_of(module) if not lines or one["line"] in lines]
     waiting = list(enumerate(made, 1))
-    count, mutants = len(waiting), dict(waiting)
     running: dict[int, Trial] = {}
     verdicts: Counter[Verdict] = Counter()
     while waiting or running:
         while waiting and len(running) < PROCESSES:
             number, mutant = waiting.pop(0)
-            running[number] = nursery.start(number, module, mutant["source"], files)
+            running[number] = nursery.start(number, module, mutant["source"], files, patience)
         number, verdict = _until_done(running)
         if verdict is Verdict.BROKEN:
             raise SystemExit(nursery.log(number).read_text()[-3000:])
         verdicts[verdict] += 1
         if verdict is Verdict.SURVIVED:
-            told = mutants[number]
-            print(f"{module}.py:{told['line']} {told['operator']}", flush=True)
-            print(f"    - {told['was']}\n    + {told['is']}", flush=True)
+            _tell(module, made[number - 1])
     noticed, survived = verdicts[Verdict.NOTICED], verdicts[Verdict.SURVIVED]
-    share = noticed / max(1, noticed + survived)
     print(
-        f"bots/{module}.py: {noticed} of {noticed + survived} noticed ({share:.1%}),"
-        f" {count - noticed - survived} unfit, {time.monotonic() - began:.0f} s",
+        f"bots/{module}.py: {noticed} of {noticed + survived} noticed"
+        f" ({noticed / max(1, noticed + survived):.1%}),"
+        f" {verdicts[Verdict.UNFIT]} unfit, {time.monotonic() - began:.0f} s",
         flush=True,
     )
+
+
+def _tell(module: str, mutant: Mapping[str, Any]) -> None:
+    print(f"{module}.py:{mutant['line']} {mutant['operator']}", flush=True)
+    print(f"    - {mutant['was']}\n    + {mutant['is']}", flush=True)
 
 
 def _until_done(running: dict[int, Trial]) -> tuple[int, Verdict]:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from botsite.platform.bootstrap import ROOT
 
-#: Seconds after which a mutant counts as noticed: it made a test hang.
-TIMEOUT = 90
+#: Seconds after which the tests without a mutant count as hanging.
+PATIENCE = 600.0
 #: Modules of bots that Django itself has loaded, and that cannot be loaded twice.
 KEPT = ("models", "apps", "lifecycle", "world", "failpoints", "schedule", "guards", "migrations")
 
@@ -73,11 +73,21 @@ class Nursery:
         """Return where a fork writes what its tests say."""
         return self._folder / f"{number}.log"
 
-    def start(self, number: int, module: str, source: str | None, tests: Sequence[str]) -> "Trial":
-        """Fork, with `source` in place of bots.`module`; None leaves the module as it is."""
+    def start(
+        self,
+        number: int,
+        module: str,
+        source: str | None,
+        tests: Sequence[str],
+        patience: float = PATIENCE,
+    ) -> "Trial":
+        """Fork, with `source` in place of bots.`module`; None leaves the module as it is.
+
+        After `patience` seconds a mutant counts as noticed: it made a test hang.
+        """
         pid = os.fork()
         if pid:
-            return Trial(pid)
+            return Trial(pid, patience)
         status = Verdict.BROKEN.value
         try:
             os.setsid()
@@ -124,9 +134,9 @@ class Nursery:
 class Trial:
     """A fork at work."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, patience: float) -> None:
         self._pid = pid
-        self._until = time.monotonic() + TIMEOUT
+        self._until = time.monotonic() + patience
 
     def verdict(self) -> Verdict | None:
         """Return what became of it, None while it runs; one that takes too long is ended."""
