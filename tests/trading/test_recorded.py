@@ -1,6 +1,5 @@
 """Replay of recorded candles: nothing from the future, nothing that the candles do not hold."""
 
-import time
 from decimal import Decimal
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.trading.feeds import MINUTE, RULES, SYMBOL, rows
 from trading.exchange import Fault, Unusable
 from trading.exchanges.recorded import RecordedFeed, ReplayClock
-from trading.market_data import MarketData, check_candles
+from trading.market_data import check_candles
 
 HOUR = 60 * MINUTE
 
@@ -99,17 +98,3 @@ def test_other_symbols_and_shorter_timeframes_are_not_invented(replay):
         with pytest.raises(Unusable) as caught:
             call()
         assert caught.value.fault is Fault.MARKET_UNKNOWN
-
-
-def test_a_replay_through_market_data_is_fast():
-    """One tick: 200 checked candles and a quote. Measured 35 us; the bound leaves room for CI."""
-    recorded = rows()
-    clock = ReplayClock(0)
-    feed, data = RecordedFeed(recorded, SYMBOL, RULES, clock), MarketData()
-    ticks = recorded[200:5200]
-    started = time.process_time()
-    for row in ticks:
-        clock.at = int(row[0])
-        data.candles(feed, SYMBOL, "1m", 200)
-        data.quote(feed, SYMBOL)
-    assert (time.process_time() - started) / len(ticks) < 200e-6
