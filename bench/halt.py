@@ -73,7 +73,8 @@ def main() -> int:
     moments = sorted(moment for _ in buyers for moment in told.get(timeout=60))
     for process in buyers:
         process.join()
-    if count != BOTS or not 10 < len(moments) < BOTS:
+    # Those of other benchmarks on the same database are halted, too.
+    if count < BOTS or not 10 < len(moments) < BOTS:
         raise SystemExit(f"{count} bots halted, {len(moments)} orders: nothing was measured")
     last = max(moments[-1] - asked, 0.0)
     scene.tell(
