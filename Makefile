@@ -32,7 +32,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make run           the whole platform on http://127.0.0.1:$${PORT:-8000}; Ctrl-C stops it"
 	@echo "make test          all tests, on PostgreSQL and on SQLite, with a real browser"
-	@echo "make replay        a month of real candles, tick by tick (three minutes)"
+	@echo "make replay        a month of real candles, tick by tick (four minutes)"
 	@echo "make lint          formatting, lint, types, migrations, deployment checks"
 	@echo "make bench         benchmarks"
 	@echo "make soak          the platform under kills, faults and clicks: SOAK_MINUTES, SOAK_BOTS, SOAK_SEED"

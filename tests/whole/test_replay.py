@@ -49,7 +49,7 @@ SETTINGS: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
 DAY = 1440
-#: The suite replays five days; `make replay` the whole month, which takes three minutes.
+#: The suite replays five days; `make replay` the whole month, which takes four minutes.
 CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 5 * DAY
 
 
