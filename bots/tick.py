@@ -236,10 +236,23 @@ def _order(
         return outcome.of_order(held, decision, order)
     except (Rejected, Refused) as error:
         ledger.close(held, order, OrderStatus.REJECTED, error.text)
-        return outcome.failed(held, error, order=order)
+        found = outcome.failed(held, error, order=order)
+        is_no = isinstance(error, Rejected) and decision.action == "exit"
+        return _doubt(held, exchange, rules, found) if is_no else found
     ledger.apply(held, order, report, rules, exchange)
     failpoints.reach("answer.after", held.bot.pk)
     return outcome.of_order(held, decision, order)
+
+
+def _doubt(held: Held, exchange: Exchange, rules: Rules, found: Outcome) -> Outcome:
+    """Compare at once when an exit was refused: what it was to sell may not be there any more.
+
+    Returns `found` while the position is; Mismatch, ExchangeError as from a comparison.
+    """
+    if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
+        return found
+    _compare(held, exchange, rules)
+    return found if held.state.in_position else outcome.closed_meanwhile(held)
 
 
 def _free_position(

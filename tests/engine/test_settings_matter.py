@@ -412,7 +412,7 @@ def test_every_setting_of_the_form_is_tried_here() -> None:
     told_elsewhere = {
         "name",  # a label
         "exchange",  # which client: the tests of connect, and of the whole path
-        "position_type",  # the tests of futures in test_reconcile.py, and with the test exchange
+        "position_type",  # the tests of futures in test_perpetual.py, and with the test exchange
         "leverage",  # as above: it is what the exchange is told before an entry
         "direction",  # as above, and each way in the tests of decide
         "account",  # whose key: the tests of the keys, and of the whole path
