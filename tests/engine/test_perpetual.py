@@ -68,7 +68,7 @@ def test_funding_is_in_the_profit_once(perpetual: Bench) -> None:
     b.tick()
     before = b.state.daily_pnl
     b.market.pass_time(10)
-    paid = {"symbol": b.bot.symbol, "currency": "USDT"}
+    paid: dict[str, Any] = {"symbol": b.bot.symbol, "currency": "USDT"}
     for number, amount in enumerate(("-0.05", "0.02")):
         exchange.payments.append(
             FundingReport(funding_id=f"f{number}", amount=D(amount), at=b.market.now(), **paid)
