@@ -20,6 +20,10 @@ from tests.testexchange import TestExchange
 #: Markets of the test exchange and their price ticks.
 SYMBOLS = {"BTCUSDT": Decimal("0.01"), "ETHUSDT": Decimal("0.01"), "XRPUSDT": Decimal("0.0001")}
 ACCOUNTS = 4
+#: USDT in each futures wallet; far more than the positions of the bots can lose.
+MARGIN = Decimal(100_000)
+#: Funding each minute, so that a soak of half an hour has some.
+FUTURES = {"funding_hours": 1 / 60, "funding_rate": "0.0001"}
 #: The longest that a bot may be left alone after a fault (I15), and all orders take to settle.
 HEALING_SECONDS = 240
 
@@ -31,6 +35,8 @@ def accounts() -> list[dict[str, Any]]:
             "api_key": f"{number}" * 64,
             "secret": f"secret-of-{number}" * 4,
             "balances": {"USDT": "10000000"},
+            "futures_balances": {"USDT": str(MARGIN)},
+            "permissions": {"enableFutures": True},
         }
         for number in range(ACCOUNTS)
     ]
@@ -56,7 +62,7 @@ def main() -> int:
     seed = int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(10**6))
     results = Results(seed=seed, minutes=minutes, bots=bots, machine=machine())
     print(f"Soak of {minutes:g} minutes, {bots} bots, seed {seed}", flush=True)
-    config = {"accounts": accounts(), "seed": seed, "spread": "0.0005"}
+    config = {"accounts": accounts(), "seed": seed, "spread": "0.0005", "futures": FUTURES}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="botsite-soak-")))
         postgres = stack.enter_context(postgres_server(durable=True))
@@ -92,6 +98,7 @@ def run(site: Site, exchange: TestExchange, env: dict[str, str], results: Result
         accounts=accounts(),
         symbols=SYMBOLS,
         watching=Watching(),
+        margin=MARGIN,
     )
     drive.make_bots(results.bots)
     end = time.monotonic() + 60 * results.minutes

@@ -13,13 +13,16 @@ from bench.soak.site import Site, kill
 from bots.failpoints import POINTS
 from tests.testexchange import ExchangeControl
 
-ORDER = {"path": "api/v3/order", "method": "POST"}
-PATHS = ("api/v3/order", "api/v3/account", "api/v3/myTrades", "api/v3/klines", "api/v3/ticker/*")
+ORDERS = ("api/v3/order", "fapi/v1/order", "fapi/v1/algoOrder")
+PATHS = (
+    *("api/v3/order", "api/v3/account", "api/v3/myTrades", "api/v3/klines", "api/v3/ticker/*"),
+    *("fapi/v1/order", "fapi/v1/algoOrder", "fapi/v1/userTrades", "fapi/v3/positionRisk"),
+)
 BAD_BODIES = ("html", "truncated", "empty", "list", "null", "cut", "close")
 DEFECTS = ("gap", "duplicate", "nan", "negative", "reversed", "empty")
 FAULTS = (
     *("5xx", "order lost", "body", "hang", "silence", "klines"),
-    *("refuse", "halt", "fills", "key", "skew", "clear"),
+    *("refuse", "halt", "fills", "key", "skew", "clear", "liquidate"),
 )
 #: Longer than a lease, so that another tick takes over before the frozen one wakes.
 FREEZE_SECONDS = 70
@@ -78,6 +81,7 @@ class Chaos:
             self.exchange.restore_key(key)
         for symbol in self.symbols:
             self.exchange.resume(symbol)
+            self.exchange.resume(symbol, futures=True)
 
     def _after(self, seconds: float, do: Callable[[], object]) -> None:
         self._later.append((time.monotonic() + seconds, do))
@@ -136,7 +140,8 @@ class Chaos:
         if kind == "5xx":
             add("http", status=self.random.choice((500, 502, 503, 504)), path=path, when=when)
         elif kind == "order lost":
-            add("http", status=503, when=when, times=times, **ORDER)
+            lost = {"path": self.random.choice(ORDERS), "method": "POST"}
+            add("http", status=503, when=when, times=times, **lost)
         elif kind == "body":
             add(self.random.choice(BAD_BODIES), path=path, when=when, times=times)
         elif kind == "hang":
@@ -145,7 +150,7 @@ class Chaos:
         elif kind == "silence":
             add(self.random.choice(("rate_limit", "ban")), path=path, retry_after=3)
         elif kind == "klines":
-            add("klines", path="api/v3/klines", defect=self.random.choice(DEFECTS), times=times)
+            add("klines", path="*klines", defect=self.random.choice(DEFECTS), times=times)
         else:
             self._switch(kind)
 
@@ -153,21 +158,28 @@ class Chaos:
         """What stays wrong for a moment, or changes how orders are filled."""
         control, seconds = self.exchange, self.random.uniform(2, 12)
         symbol, key = self.random.choice([*self.symbols]), self.random.choice(self.keys)
+        futures = self.random.random() < 0.5
         if kind == "refuse":
             control.refuse(True)
             self._after(seconds / 2, lambda: control.refuse(False))
         elif kind == "halt":
-            control.halt(symbol)
-            self._after(seconds, lambda: control.resume(symbol))
+            control.halt(symbol, futures=futures)
+            self._after(seconds, lambda: control.resume(symbol, futures=futures))
         elif kind == "fills":
             parts = self.random.choice(((0.4, 0.6), (0.3, 0.3, 0.4), (0.5,)))
-            control.set_fill_plan(symbol, [{"part": str(part)} for part in parts])
+            plan = [{"part": str(part)} for part in parts]
+            control.set_fill_plan(symbol, plan, futures=futures)
         elif kind == "key":
             control.revoke_key(key)
             self._after(seconds / 2, lambda: control.restore_key(key))
         elif kind == "skew":
             control.set_skew(self.random.choice((-90_000, -4_000, 4_000, 90_000)))
             self._after(seconds, lambda: control.set_skew(0))
+        elif kind == "liquidate":
+            # The mark alone jumps, and back: whoever has leverage on the wrong side is gone.
+            away = self.random.choice((Decimal("0.9"), Decimal("1.1")))
+            control.set_mark(symbol, control.price(symbol, futures=True) * away)
+            control.set_mark(symbol, None)
         else:
             control.clear_faults()
 

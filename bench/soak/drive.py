@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from bench.soak import verdict
+from bench.soak import perpetuals, verdict
 from bench.soak.chaos import Chaos
 from bench.soak.clicks import Clicks
 from bench.soak.report import Results
@@ -24,6 +24,9 @@ from tests.testexchange import ExchangeControl
 COLUMNS = ("pk", "duty", "in_position", "has_unsettled_orders", "last_run_at", "tick_started_at")
 #: How many sizes of bots there are, so that their orders differ.
 SIZES = (100, 150, 370)
+#: Every so manieth bot trades a perpetual.
+PERPETUAL = 4
+LEVERAGES = (3, 20)
 
 
 @dataclass(kw_only=True)
@@ -37,6 +40,7 @@ class Drive:
     accounts: Sequence[Mapping[str, Any]]
     symbols: Mapping[str, Decimal]
     watching: Watching
+    margin: Decimal
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -67,22 +71,37 @@ class Drive:
             for account in self.accounts
         ]
         for number in range(count):
-            symbol = [*self.symbols][number % len(self.symbols)]
+            market = self._market(number)
+            # Perpetuals of one market lie in different accounts, for up to 48 bots.
+            turn = number // PERPETUAL if ":" in market["symbol"] else number
             bot = control.create(
                 self.owner,
                 {
                     "name": f"Soak {number}",
                     "exchange": "binance",
                     "mode": "live",
-                    "account": keys[number % len(keys)].account,
-                    "symbol": f"{symbol.removesuffix('USDT')}/USDT",
+                    "account": keys[turn % len(keys)].account,
                     "position_size_fixed": Decimal(SIZES[number % len(SIZES)]),
                     "stop_loss_perc": Decimal(2),
                     "take_profit_perc": Decimal(2),
                     "check_interval_seconds": 5,
-                },
+                }
+                | market,
             )
             control.start(bot, by=self.owner, via="command")
+
+    def _market(self, number: int) -> dict[str, Any]:
+        """Return what a bot trades: coins, or the perpetual of the same market, long or short."""
+        symbol = [*self.symbols][number % len(self.symbols)]
+        pair = f"{symbol.removesuffix('USDT')}/USDT"
+        if number % PERPETUAL:
+            return {"symbol": pair}
+        return {
+            "symbol": f"{pair}:USDT",
+            "position_type": "futures",
+            "direction": "short" if number % 8 else "long",
+            "leverage": LEVERAGES[number // 8 % len(LEVERAGES)],
+        }
 
     def step(self) -> None:
         """Click once or twice, strike now and then, look who ticks."""
@@ -119,7 +138,9 @@ class Drive:
         """Stop the platform, so that nothing moves, and compare everything."""
         self._flatten()
         self.site.stop()
-        found = verdict.violations(self.exchange)
+        found = perpetuals.settled()
+        found += verdict.violations(self.exchange)
+        found += perpetuals.violations(self.exchange, self.margin)
         found += [f"never ticked again {text}" for text in self.watching.never]
         found += self.clicks.server_errors
         results.violations = found
@@ -127,6 +148,7 @@ class Drive:
         results.clicks, results.watched = self.clicks.answers, self.watching.times
         results.orders = Counter(Order.objects.values_list("status", flat=True))
         results.fills = Fill.objects.count()
+        results.perpetuals = perpetuals.counts()
         results.ticks = sum(BotState.objects.values_list("fence", flat=True))
         results.posts = sum(row["method"] == "POST" for row in self.exchange.requests())
 

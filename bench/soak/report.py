@@ -20,6 +20,7 @@ class Results:
     orders: Counter[str] = field(default_factory=Counter)
     posts: int = 0
     fills: int = 0
+    perpetuals: Mapping[str, int] = field(default_factory=dict)
     ticks: int = 0
     healed_after: float = 0
     watched: Mapping[str, list[float]] = field(default_factory=dict)
@@ -61,6 +62,7 @@ def _counts(r: Results) -> list[str]:
         f"| ticks that began | {r.ticks} |",
         f"| order requests that reached the exchange | {r.posts} |",
         f"| fills booked | {r.fills} |",
+        *(f"| perpetuals: {name} | {count} |" for name, count in r.perpetuals.items()),
         *(f"| orders: {name} | {count} |" for name, count in sorted(r.orders.items())),
         *(f"| kill: {name} | {count} |" for name, count in sorted(r.kills.items())),
         *(f"| fault: {name} | {count} |" for name, count in sorted(r.faults.items())),

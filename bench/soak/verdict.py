@@ -1,8 +1,10 @@
-"""After a soak: what the ledger says against what the exchange did."""
+"""After a soak: what the ledger says against what the exchange did; the spot side in full."""
 
 from collections import Counter
 from decimal import Decimal
 from typing import Any
+
+from django.db.models import QuerySet
 
 from bots import invariants, recompute
 from bots.models import BotState, Order
@@ -18,7 +20,7 @@ ENDS = {
     "REJECTED": "rejected",
 }
 #: Where a request that orders carries our names: one order, or stop and target as a pair.
-NAMES = ("newClientOrderId", "aboveClientOrderId", "belowClientOrderId")
+NAMES = ("newClientOrderId", "aboveClientOrderId", "belowClientOrderId", "clientAlgoId")
 NEVER_TAKEN = ("abandoned", "rejected")
 
 
@@ -49,8 +51,12 @@ def _is_ours(row: dict[str, Any]) -> bool:
     return str(row["clientOrderId"]).startswith(PREFIX)
 
 
+def _of_spot() -> QuerySet[Order]:
+    return Order.objects.exclude(bot__symbol__contains=":")
+
+
 def _orders(theirs: dict[str, dict[str, Any]]) -> list[str]:
-    mine = {row.client_order_id: row for row in Order.objects.all()}
+    mine = {row.client_order_id: row for row in _of_spot()}
     found = [f"{name} lies at the exchange without a row" for name in theirs.keys() - mine.keys()]
     for name, row in mine.items():
         there = theirs.get(name)
@@ -76,7 +82,7 @@ def _fills(trades: list[dict[str, Any]]) -> list[str]:
         for row in trades
     }
     mine: dict[tuple[str, str], tuple[Any, ...]] = {}
-    for order in Order.objects.prefetch_related("fills"):
+    for order in _of_spot().prefetch_related("fills"):
         for fill in order.fills.all():
             told = (fill.price, fill.amount, fill.quote, fill.fee, fill.fee_currency)
             mine[order.client_order_id, fill.trade_id] = told
@@ -107,7 +113,7 @@ def _books(exchange: ExchangeControl) -> list[str]:
     """An account holds at least what its bots' fills left there."""
     found = []
     held: Counter[tuple[str, str]] = Counter()
-    for state in BotState.objects.select_related("bot__account"):
+    for state in BotState.objects.select_related("bot__account").exclude(bot__symbol__contains=":"):
         coin = state.bot.symbol.partition("/")[0]
         held[state.bot.account.label, coin] += state.current_position_size  # type: ignore[union-attr]
     for (account, coin), units in held.items():
