@@ -90,7 +90,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         _("Add funds, or make the position size smaller."),
     ),
     Reason.BELOW_MINIMUM: _waits(
-        _("The order would be smaller than this market allows."),
+        _("The order would be smaller than this market allows, or could not be sold at its stop."),
         _("Make the position size larger. The bot never raises it by itself."),
     ),
     Reason.ORDER_REJECTED: _waits(

@@ -10,7 +10,7 @@ from trading.market import EXACT, OrderType, Quote, Rules, Side, floor_to
 from trading.protections import passing, standing
 from trading.risk import HUNDRED, Blocked, Gate, Levels, Settings
 from trading.rounding import ceil_to, readable
-from trading.sizing import Sized, liquidated_first, size
+from trading.sizing import Sized, liquidated_first, size, unsellable
 from trading.view import Decision, Resting, View
 
 #: The sides that open a position, by the owner's `direction`.
@@ -107,6 +107,8 @@ def _entry(view: View, side: Side, order_type: OrderType) -> Decision:
     if isinstance(sized, Sized) and view.futures:
         late = liquidated_first(view.settings, price, view.maintenance, is_short=is_short)
         sized = late or sized
+    elif isinstance(sized, Sized):
+        sized = unsellable(view.settings, view.rules, price, sized.amount) or sized
     if isinstance(sized, Blocked):
         return _blocked(sized)
     order = {"amount": readable(sized.amount), "notional": readable(sized.notional)}

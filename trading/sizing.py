@@ -62,6 +62,23 @@ def _outside(rules: Rules, price: Decimal, wanted: Decimal, amount: Decimal) -> 
     return None
 
 
+def unsellable(settings: Settings, rules: Rules, price: Decimal, amount: Decimal) -> Blocked | None:
+    """Block a spot entry at `price` that the market would not take back at its stop.
+
+    The fee may be taken in the coin, and at the stop the rest is worth less: what is below the
+    minimum then can only be sold by hand. Without a stop the entry price counts. `amount`: base.
+    """
+    stop = nearest_stop(risk.levels(settings, price), is_short=False) or price
+    with localcontext(EXACT):
+        left = Decimal(1) - rules.taker_fee
+        least = ceil_to(rules.dust_below(stop), rules.amount_step)
+        if rules.floor_amount(amount * left) >= least:
+            return None
+        need = ceil_to(least / left, rules.amount_step) * price
+        numbers = need_and_have(need, amount * price, rules.quote)
+        return Blocked(gate=Gate.BELOW_MINIMUM, numbers=numbers)
+
+
 def too_large(rules: Rules, amount: Decimal) -> Blocked:
     """Return that `amount` is more than the market takes in one order, with both numbers."""
     limit = readable(rules.max_amount or ZERO, ROUND_FLOOR)

@@ -54,7 +54,9 @@ GATES = {
     "spread": _("Ask and bid are too far apart."),
     "liquidation": _("The stop lies beyond the liquidation price: nothing was sent."),
     "market_halted": _("The exchange has halted this market."),
-    "below_minimum": _("The order would be below the market's minimum."),
+    "below_minimum": _(
+        "The order, or what is left of it at its stop, would be below the market's minimum."
+    ),
     "too_large": _("The order would be above the market's maximum."),
     "insufficient_funds": _("There are not enough free funds."),
     "order_unknown": _("An order's outcome is not known yet."),

@@ -108,8 +108,36 @@ def test_without_a_stop_there_is_nothing_to_guard() -> None:
 
 
 def test_spot_has_no_liquidation() -> None:
-    decided = decide(view("100", signal=BUY, stop_loss_perc=D(99), **GUARDED))
+    decided = decide(view("100", signal=BUY, stop_loss_perc=D(90), **GUARDED))
     assert decided.gate is Gate.SIGNAL
+
+
+@pytest.mark.parametrize(
+    ("stop", "size", "gate"),
+    [
+        (20, "6.4", None),
+        (20, "6.399", Gate.BELOW_MINIMUM),
+        (20, "6.5", None),
+        (None, "5.1", None),
+        (None, "5.099", Gate.BELOW_MINIMUM),
+    ],
+)
+def test_what_is_bought_can_be_sold_at_its_stop_after_the_fee(
+    stop: int | None, size: str, gate: Gate | None
+) -> None:
+    """At 80 the market's 5 USDT are 0.0625, rounded to 0.063: that is left of 0.064 bought."""
+    decided = decide(
+        view("100", signal=BUY, stop_loss_perc=stop and D(stop), position_size_fixed=D(size))
+    )
+    assert decided.gate is (gate or Gate.SIGNAL)
+    if gate:
+        need, have = ("6.4", "6.3") if stop else ("5.1", "5")
+        assert decided.numbers == {"need": need, "have": have, "currency": "USDT"}
+
+
+def test_a_perpetual_is_closed_whatever_it_is_worth() -> None:
+    """Its fee is paid in USDT, and an order that only reduces has no minimum."""
+    assert entry(stop_loss_perc=D(20), position_size_fixed=D(5)).gate is Gate.SIGNAL
 
 
 def test_an_unknown_maintenance_is_guessed_high() -> None:
