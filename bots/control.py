@@ -32,6 +32,7 @@ from trading.market import OrderStatus
 
 __all__ = [
     "Refusal",
+    "check_may_start",
     "command",
     "compare",
     "compared",
@@ -46,6 +47,7 @@ __all__ = [
     "put_key",
     "start",
     "stop",
+    "taken_by",
 ]
 
 
@@ -65,7 +67,7 @@ def start(bot: BotConfig, *, by: User | None, via: str) -> BotState:
 
 def _start(bot_id: int, by: User | None, via: str) -> BotState:
     bot = read(bot_id)
-    _check_may_start(bot)
+    check_may_start(bot)
     old = bot.state_or_none
     if old and old.duty == Duty.TRADE and old.status not in (Status.STOPPED, Status.ERROR):
         return old
@@ -90,11 +92,13 @@ def _check_market_is_free(bot: BotConfig) -> None:
     others = BotState.objects.filter(bot__account=bot.account_id, bot__symbol=bot.symbol)
     others = others.exclude(pk=bot.pk).exclude(duty=Duty.NONE, in_position=False)
     if other := others.select_related("bot").first():
-        raise Refusal(
-            "market_taken",
-            _("%(bot)s already trades %(symbol)s on this account.")
-            % {"bot": other.bot.name, "symbol": bot.symbol},
-        )
+        raise Refusal("market_taken", taken_by(other.bot))
+
+
+def taken_by(other: BotConfig) -> str:
+    """Say that `other` has the futures market that a start wants."""
+    words = {"bot": other.name, "symbol": other.symbol}
+    return _("%(bot)s already trades %(symbol)s on this account.") % words
 
 
 def _first_state(bot: BotConfig) -> BotState:
@@ -123,7 +127,8 @@ def _restart(old: BotState) -> BotState:
     )
 
 
-def _check_may_start(bot: BotConfig) -> None:
+def check_may_start(bot: BotConfig) -> None:
+    """Raise the Refusal that its settings, its owner or this installation give a start."""
     if bot.deleted_at:
         raise Refusal("deleted", _("This bot was deleted."))
     if not bot.owner.is_active:

@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 from bots.views import (
     actions,
     bot,
+    bulk,
     dashboard,
     edit,
     keys,
@@ -30,6 +31,7 @@ urlpatterns = [
     path("halt/", dashboard.halt, name="halt"),
     path("bots/new/", edit.create, name="bot-new"),
     path("bots/check/", edit.check, name="bot-check"),
+    path("bots/bulk/", bulk.bulk, name="bots-bulk"),
     path("bots/<int:pk>/", bot.detail, name="bot"),
     path("bots/<int:pk>/panel/", bot.panel, name="bot-panel"),
     path("bots/<int:pk>/start/", actions.start, name="bot-start"),

@@ -5,7 +5,7 @@ inside the transaction that changes the bot; `nudge` queues ticks by name once t
 beat itself runs is in `bots.schedule.beat`.
 """
 
-from bots.schedule.nudge import nudge, nudge_spread, send
+from bots.schedule.nudge import nudge, nudge_spread, send, together
 from bots.schedule.rows import (
     CANARY,
     MIDNIGHT,
@@ -37,4 +37,5 @@ __all__ = [
     "send",
     "sync",
     "sync_many",
+    "together",
 ]

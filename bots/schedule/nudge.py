@@ -2,7 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from celery import current_app
 from django.db import transaction
@@ -11,11 +13,29 @@ from kombu.exceptions import OperationalError
 from bots.schedule.rows import RUN_BOT
 
 log = logging.getLogger(__name__)
+#: The bots whose nudges wait for the end of `together`; None: each is sent at once.
+_waiting: ContextVar[list[int] | None] = ContextVar("waiting", default=None)
 
 
 def nudge(bot_id: int) -> None:
     """Queue a tick once the transaction commits. A lost nudge costs one interval, no more."""
-    transaction.on_commit(lambda: send(RUN_BOT, bot_id))
+    waiting = _waiting.get()
+    if waiting is None:
+        transaction.on_commit(lambda: send(RUN_BOT, bot_id))
+    else:
+        transaction.on_commit(lambda: waiting.append(bot_id))
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send the nudges of many bots at the end: a broker that is away is then waited for once."""
+    waiting: list[int] = []
+    token = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+        nudge_spread(waiting, 0)
 
 
 def send(task: str, *args: int | str, expires: float = 60) -> bool:

@@ -52,7 +52,8 @@ def _cadence(rows: list[Shown]) -> int:
     return ACTIVE if busy else IDLE
 
 
-def _matches(row: Shown, status: str, text: str) -> bool:
+def matches(row: Shown, status: str, text: str) -> bool:
+    """Whether a bot fits the filters of the address: a status, and a text in its name or market."""
     is_text = text.lower() in f"{row.bot.name} {row.bot.symbol} {row.bot.mode}".lower()
     current = row.state.status if row.state else NEVER
     return is_text and (not status or current == status)
@@ -91,7 +92,8 @@ def _spark(values: list[Decimal]) -> Spark:
     return Spark(points=points, total=line[-1])
 
 
-def _filters(rows: list[Shown]) -> list[tuple[str, str, int]]:
+def filters_of(rows: list[Shown]) -> list[tuple[str, str, int]]:
+    """Return each status that a bot has: its value, its name and how many have it."""
     counts = Counter(row.state.status if row.state else NEVER for row in rows)
     named = [(status.value, str(status.label)) for status in Status]
     named.append((NEVER, _("Never started")))
@@ -105,7 +107,7 @@ def board_context(request: Request) -> dict[str, Any]:
     bots = request.user.bots.alive().select_related("state")
     everything = [Shown(bot=bot, now=now) for bot in bots]
     status, text = request.GET.get("status", ""), request.GET.get("q", "").strip()
-    chosen = [row for row in everything if _matches(row, status, text)]
+    chosen = [row for row in everything if matches(row, status, text)]
     chosen.sort(key=lambda row: row.urgency)
     page = page_of(request, chosen)
     markets = markets_of(row.bot for row in page)
@@ -128,7 +130,7 @@ def board_context(request: Request) -> dict[str, Any]:
         "open_positions": sum(bool(row.state and row.state.in_position) for row in everything),
         "may_halt": any(row.may_stop for row in everything),
         "today": _today(everything),
-        "filters": _filters(everything),
+        "filters": filters_of(everything),
         "status": status,
         "q": text,
         "sparks": _sparks(page.object_list, now),

@@ -64,7 +64,7 @@ FLOORS: list[set[str]] = [
         "tick",
         "outcome",
     },
-    {"invariants", "demo", "performance"},
+    {"invariants", "demo", "performance", "bulk"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]

@@ -55,6 +55,7 @@ PERSONAL = {
     "halt": "GET POST",
     "bot-new": "GET POST",
     "bot-check": "GET",
+    "bots-bulk": "GET POST",
     "performance": "GET",
     "performance-fills": "GET",
     "performance-trades-csv": "GET",
