@@ -32,6 +32,7 @@ from trading.market import OrderStatus
 
 __all__ = [
     "Refusal",
+    "check_key",
     "check_may_start",
     "command",
     "compare",
@@ -55,17 +56,18 @@ __all__ = [
 ASKED_SECONDS = 60
 
 
-def start(bot: BotConfig, *, by: User | None, via: str) -> BotState:
+def start(bot: BotConfig, *, by: User | None, via: str, why: str = "") -> BotState:
     """Start a bot: active, state pending, a tick queued after commit. Refusal when it cannot.
 
     A bot that already starts, runs or waits stays as it is (and is nudged): clicks do no harm.
+    `why`: what whoever asked says of it; the history keeps it.
     """
-    state = outpacing(lambda: _start(bot.pk, by, via))
+    state = outpacing(lambda: _start(bot.pk, by, via, why))
     schedule.nudge(bot.pk)
     return state
 
 
-def _start(bot_id: int, by: User | None, via: str) -> BotState:
+def _start(bot_id: int, by: User | None, via: str, why: str) -> BotState:
     bot = read(bot_id)
     check_may_start(bot)
     old = bot.state_or_none
@@ -76,7 +78,7 @@ def _start(bot_id: int, by: User | None, via: str) -> BotState:
     # The state row first, here and in every verb: ticks and resets lock in that order too.
     new = _first_state(bot) if old is None else _restart(old)
     BotConfig.objects.filter(pk=bot_id).update(is_active=True)
-    record(old, new, Move.START, by=by, via=via)
+    record(old, new, Move.START, by=by, via=via, why=why)
     schedule.sync(bot_id, bot.check_interval_seconds)
     return new
 
@@ -257,6 +259,12 @@ def put_key(owner: User, **fields: str) -> ApiKey:
         key = ApiKey.put(owner=owner, **fields)
         transaction.on_commit(lambda: schedule.send("bots.tasks.check_key", key.pk))
     return key
+
+
+def check_key(key: ApiKey) -> None:
+    """Have a worker ask the exchange now what a key may do. Refusal while none can be reached."""
+    if not schedule.send("bots.tasks.check_key", key.pk):
+        raise Refusal("no_worker", _("The workers cannot be reached now: try again shortly."))
 
 
 def drop_key(key: ApiKey) -> None:

@@ -23,20 +23,22 @@ def stop(
     via: str,
     position: str = WindDown.LEAVE,
     reason: Reason = Reason.BY_OWNER,
+    why: str = "",
 ) -> BotState | None:
     """Stop a bot; `position`: leave it, close it, or stop after the next exit.
 
-    From the answer on no entry is committed. Duty stays `exit` until what is owed is done.
+    From the answer on no entry is committed. Duty stays `exit` until what is owed is done. `why`:
+    what whoever asked says of it; the history keeps it.
     Returns None for a bot that was never started: there is nothing to stop.
     """
-    state = outpacing(lambda: stop_once(bot.pk, by, via, position, reason))
+    state = outpacing(lambda: stop_once(bot.pk, by, via, position, reason, why))
     if state and state.duty == Duty.EXIT:
         schedule.nudge(bot.pk)
     return state
 
 
 def stop_once(
-    bot_id: int, by: User | None, via: str, position: str, reason: Reason
+    bot_id: int, by: User | None, via: str, position: str, reason: Reason, why: str = ""
 ) -> BotState | None:
     """Stop inside the caller's transaction; Outpaced when the row changed meanwhile."""
     bot = read(bot_id)
@@ -53,7 +55,7 @@ def stop_once(
         **changes,
     )
     BotConfig.objects.filter(pk=bot_id).update(is_active=False)
-    record(old, new, Move.STOP, by=by, via=via, why=position)
+    record(old, new, Move.STOP, by=by, via=via, why=_told(position, why))
     _refuse_commands([bot_id])
     schedule.sync(bot_id, bot.check_interval_seconds if new.duty == Duty.EXIT else None)
     return new
@@ -74,13 +76,18 @@ def _changes(old: BotState, position: str, reason: Reason) -> dict[str, Any] | N
     return {"reason": reason, "duty": duty, "wind_down": position, "retry_at": None}
 
 
+def _told(position: str, why: str) -> str:
+    """Return what the history says of a stop: what becomes of the position, and why."""
+    return f"{position}: {why}" if why else position
+
+
 def _refuse_commands(bot_ids: Iterable[int]) -> None:
     Command.objects.filter(bot_id__in=bot_ids, status=Command.Status.PENDING).update(
         status=Command.Status.REFUSED, result="stopped", ended_at=timezone.now()
     )
 
 
-def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
+def halt(user: User | None, *, flatten: bool, by: User | None, via: str, why: str = "") -> int:
     """Stop every bot of `user`, or of all (None), that has duty or would resume by itself.
 
     `flatten` closes every position, also those that stopped bots left. A thousand bots are stopped
@@ -100,7 +107,7 @@ def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
     busy: list[int] = []
     for chunk in chunks:
         try:
-            told += outpacing(partial(_halt, chunk, position, by, via))
+            told += outpacing(partial(_halt, chunk, position, by, via, why))
         except (Outpaced, OperationalError):
             busy += chunk
     _tidy_up(told)
@@ -110,7 +117,7 @@ def halt(user: User | None, *, flatten: bool, by: User | None, via: str) -> int:
     return len(told)
 
 
-def _halt(ids: list[int], position: str, by: User | None, via: str) -> list[int]:
+def _halt(ids: list[int], position: str, by: User | None, via: str, why: str = "") -> list[int]:
     """Stop these bots in one transaction, equal ones by one statement. Returns their ids."""
     rows = BotState.objects.select_for_update().filter(pk__in=ids).order_by("pk")
     groups: dict[tuple[tuple[str, Any], ...], list[BotState]] = {}
@@ -122,13 +129,15 @@ def _halt(ids: list[int], position: str, by: User | None, via: str) -> list[int]
         pks = [state.pk for state in states]
         changes = {**dict(key), "status": Status.STOPPED, "run_epoch": F("run_epoch") + 1}
         BotState.objects.filter(pk__in=pks).update(**changes)
-        StateEvent.objects.bulk_create(_event(state, dict(key), by, via) for state in states)
+        StateEvent.objects.bulk_create(_event(state, dict(key), by, via, why) for state in states)
     BotConfig.objects.filter(pk__in=ids, is_active=True).update(is_active=False)
     _refuse_commands(ids)
     return ids
 
 
-def _event(old: BotState, changes: dict[str, Any], by: User | None, via: str) -> StateEvent:
+def _event(
+    old: BotState, changes: dict[str, Any], by: User | None, via: str, why: str
+) -> StateEvent:
     return StateEvent(
         bot_id=old.pk,
         move=Move.STOP,
@@ -138,7 +147,7 @@ def _event(old: BotState, changes: dict[str, Any], by: User | None, via: str) ->
         new_reason=changes["reason"],
         by=by,
         via=via,
-        why=changes["wind_down"],
+        why=_told(changes["wind_down"], why),
         run_epoch=old.run_epoch + 1,
     )
 

@@ -2,48 +2,99 @@
 
 from typing import cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop, ngettext
 
 from bots import control, setup
+from bots.admin.acts import VIA, Act, Acting
 from bots.admin.base import NoChanges, ReadOnly, money
-from bots.admin.verbs import VIA
+from bots.admin.filters import OfOwner, Watching
 from bots.models import Account, ApiKey, ApiToken, Balance, Comparison, Transfer, User
 
 
+def _deactivate(user: User, by: User, _why: str) -> bool:
+    if user == by:
+        raise control.Refusal("oneself", gettext("Nobody deactivates themselves."))
+    if not user.is_active:
+        return False
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    return True
+
+
+def _will_deactivate(user: User) -> str:
+    if not user.is_active:
+        return gettext("Is deactivated already.")
+    return gettext("Cannot sign in any more; the next ticks switch the bots off, exits go on.")
+
+
+def _halt(user: User, by: User, why: str) -> bool:
+    return control.halt(user, flatten=False, by=by, via=VIA, why=why) > 0
+
+
+def _will_halt(_user: User) -> str:
+    return gettext("All bots of this user stop at once; open positions stay, unwatched.")
+
+
+USER_ACTS = (
+    Act(
+        name="deactivate",
+        title=_("Deactivate: their bots switch off"),
+        done=gettext_noop("Deactivated."),
+        run=_deactivate,
+        foresee=_will_deactivate,
+        permission="change",
+    ),
+    Act(
+        name="halt",
+        title=_("Halt all their bots"),
+        done=gettext_noop("Halted."),
+        run=_halt,
+        foresee=_will_halt,
+        permission="operate",
+    ),
+)
+
+
 @admin.register(User)
-class Users(UserAdmin[User]):
+class Users(Acting, UserAdmin[User]):
     """Users are deactivated, never deleted: their ledger stays."""
 
-    list_display = ["username", "email", "is_active", "is_staff", "date_joined", "last_login"]
+    list_display = [
+        "username",
+        "email",
+        "is_active",
+        "is_staff",
+        "date_joined",
+        "last_login",
+        "bots",
+    ]
     list_filter = ["is_active", "is_staff", "is_superuser"]
     fieldsets = [
         *(UserAdmin.fieldsets or []),
         (_("Display"), {"fields": ["time_zone", "language", "theme"]}),
     ]
-    actions = ["deactivate"]
+    acts = USER_ACTS
+
+    @admin.display(description=_("bots"))
+    def bots(self, user: User) -> str:
+        """Lead to the bots of this user."""
+        address = f"{reverse('admin:bots_botconfig_changelist')}?owner={user.pk}"
+        return format_html('<a href="{}">{}</a>', address, _("Bots"))
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether this operator may act on bots."""
+        return request.user.has_perm("bots.change_botconfig")
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
-
-    @admin.action(permissions=["change"], description=_("Deactivate: their bots switch off"))
-    def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        count = 0
-        for user in users.filter(is_active=True):
-            if user == request.user:
-                continue
-            user.is_active = False
-            user.save(update_fields=["is_active"])
-            self.log_change(request, user, gettext_noop("Deactivated."))
-            count += 1
-        text = ngettext("%d user was deactivated.", "%d users were deactivated.", count)
-        self.message_user(request, text % count, messages.SUCCESS)
 
 
 class AccountForm(ModelForm[Account]):
@@ -75,7 +126,7 @@ class Accounts(NoChanges[Account]):
     ]
     fields = ["owner", "exchange", "mode", "label", *setup.ACCOUNT_LIMITS, "created_at"]
     readonly_fields = ["owner", "exchange", "mode", "label", "created_at"]
-    list_filter = ["mode", "exchange"]
+    list_filter = ["mode", "exchange", OfOwner]
     list_select_related = ["owner"]
     search_fields = ["label", "owner__username"]
 
@@ -87,8 +138,50 @@ class Accounts(NoChanges[Account]):
             control.edit_account(obj, changes, by=cast("User", request.user), via=VIA)
 
 
+def _check(key: ApiKey, _by: User, _why: str) -> bool:
+    control.check_key(key)
+    return True
+
+
+def _will_check(_key: ApiKey) -> str:
+    return gettext("A worker asks the exchange what this key may do.")
+
+
+def _revoke(token: ApiToken, _by: User, _why: str) -> bool:
+    living = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
+    return bool(living.update(revoked_at=timezone.now()))
+
+
+def _will_revoke(token: ApiToken) -> str:
+    if token.revoked_at is not None:
+        return gettext("Is revoked already.")
+    return gettext("Whoever uses it is refused from now on.")
+
+
+KEY_ACTS = (
+    Act(
+        name="check_key",
+        title=_("Check the key now"),
+        done=gettext_noop("A check of the key was asked for."),
+        run=_check,
+        foresee=_will_check,
+    ),
+)
+TOKEN_ACTS = (
+    Act(
+        name="revoke",
+        title=_("Revoke"),
+        done=gettext_noop("Revoked."),
+        run=_revoke,
+        foresee=_will_revoke,
+        permission="revoke",
+    ),
+)
+
+
 @admin.register(ApiKey)
-class Keys(ReadOnly[ApiKey]):
+class Keys(Acting, ReadOnly[ApiKey]):
+    acts = KEY_ACTS
     list_display = [
         "account",
         "owner",
@@ -99,7 +192,7 @@ class Keys(ReadOnly[ApiKey]):
         "ip_bound",
         "last_check",
     ]
-    list_filter = ["is_valid", "account__mode", "account__exchange", "check_fault"]
+    list_filter = [Watching, "is_valid", "account__mode", "account__exchange", "check_fault"]
     list_select_related = ["account__owner"]
     search_fields = ["account__label", "account__owner__username", "last4"]
 
@@ -107,32 +200,26 @@ class Keys(ReadOnly[ApiKey]):
     def owner(self, key: ApiKey) -> str:
         return key.account.owner.get_username()
 
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether this operator may have a key checked; nobody may read or edit one."""
+        return request.user.has_perm("bots.change_apikey")
+
     @admin.display(description=_("last check"), ordering="checked_at")
     def last_check(self, key: ApiKey) -> str:
         return key.check_fault or str(key.checked_at or "-")
 
 
 @admin.register(ApiToken)
-class Tokens(ReadOnly[ApiToken]):
+class Tokens(Acting, ReadOnly[ApiToken]):
     hidden = ("digest",)
     list_display = ["name", "owner", "scopes", "created_at", "last_used_at", "revoked_at"]
     list_select_related = ["owner"]
     search_fields = ["name", "owner__username"]
-    actions = ["revoke"]
+    acts = TOKEN_ACTS
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whether this operator may take a token away; nobody may edit one."""
         return request.user.has_perm("bots.change_apitoken")
-
-    @admin.action(permissions=["revoke"], description=_("Revoke"))
-    def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
-        count = 0
-        for token in tokens.filter(revoked_at=None):
-            ApiToken.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
-            self.log_change(request, token, gettext_noop("Revoked."))
-            count += 1
-        text = ngettext("%d token was revoked.", "%d tokens were revoked.", count)
-        self.message_user(request, text % count, messages.SUCCESS)
 
 
 @admin.register(Balance)
@@ -157,7 +244,7 @@ class Comparisons(ReadOnly[Comparison]):
         money(Comparison, "there"),
         "as_of",
     ]
-    list_filter = ["ok", "account__mode"]
+    list_filter = [Watching, "ok", "account__mode"]
     list_select_related = ["account__owner"]
     search_fields = ["symbol", "text", "account__label", "account__owner__username"]
 
@@ -178,7 +265,7 @@ class Transfers(ReadOnly[Transfer]):
         "status",
         "via",
     ]
-    list_filter = ["status", "direction"]
+    list_filter = [Watching, "status", "direction"]
     list_select_related = ["account__owner"]
     search_fields = ["account__label", "account__owner__username", "exchange_id"]
 

@@ -4,37 +4,37 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots import control
-from bots.admin.base import NoChanges, ReadOnly, money
-from bots.admin.verbs import OUTPACED, VIA, Verbs
+from bots.admin.acts import OUTPACED, VIA
+from bots.admin.base import NoChanges, OfBots, ReadOnly, money
+from bots.admin.filters import Door, OfBotOwner, OfOwner, Watching, WatchingStates
+from bots.admin.verbs import Verbs
 from bots.models import BotConfig, BotState, Outpaced, StateEvent, User
-
-Owner = ("owner", admin.RelatedOnlyFieldListFilter)
-BotOwner = ("bot__owner", admin.RelatedOnlyFieldListFilter)
 
 
 @admin.register(BotConfig)
-class Bots(NoChanges[BotConfig], Verbs):
+class Bots(Verbs, NoChanges[BotConfig]):
     """Settings are changed by the owner's verb, so a tick in flight trades on no old ones."""
 
     list_display = ["name", "owner", "exchange", "mode", "symbol", "status", "pnl", "last_run"]
     list_filter = [
+        WatchingStates,
         "state__status",
-        "state__reason",
         "mode",
         "exchange",
-        Owner,
+        OfOwner,
         ("deleted_at", admin.EmptyFieldListFilter),
+        "state__reason",
     ]
     list_select_related = ["owner", "state"]
-    search_fields = ["name", "symbol", "owner__username"]
-    ordering = ["-pk"]
+    of_bots = ""
+    search_fields = ["name"]
+    search_help_text = OfBots.search_help_text
     # What decides about money and ownership stays the owner's own.
     readonly_fields = [
         "owner",
@@ -93,7 +93,7 @@ class Bots(NoChanges[BotConfig], Verbs):
 
 
 @admin.register(BotState)
-class States(ReadOnly[BotState], Verbs):
+class States(Verbs, ReadOnly[BotState]):
     list_display = [
         "bot",
         "owner",
@@ -107,13 +107,20 @@ class States(ReadOnly[BotState], Verbs):
         "daily_trades_count",
         "last_run_at",
     ]
-    list_filter = ["status", "reason", "duty", "in_position", "protection", "bot__mode", BotOwner]
+    list_filter = [
+        Watching,
+        "status",
+        "duty",
+        "in_position",
+        "protection",
+        "bot__mode",
+        OfBotOwner,
+        "reason",
+    ]
     list_select_related = ["bot__owner"]
-    search_fields = ["bot__name", "bot__symbol", "bot__owner__username", "last_error_message"]
-    ordering = ["-last_updated_at"]
-
-    def bots_of(self, rows: QuerySet[Any]) -> QuerySet[BotConfig]:
-        return BotConfig.objects.filter(pk__in=rows.values("pk"))
+    of_bots = ""
+    search_fields = ["bot__name"]
+    search_help_text = OfBots.search_help_text
 
     @admin.display(description=_("owner"), ordering="bot__owner")
     def owner(self, state: BotState) -> str:
@@ -125,8 +132,17 @@ class States(ReadOnly[BotState], Verbs):
 
 
 @admin.register(StateEvent)
-class Events(ReadOnly[StateEvent]):
-    list_display = ["at", "bot", "move", "old_status", "new_status", "new_reason", "by", "via"]
-    list_filter = ["move", "new_status", "new_reason", "via", BotOwner]
+class Events(OfBots[StateEvent]):
+    list_display = [
+        "at",
+        "bot",
+        "move",
+        "old_status",
+        "new_status",
+        "new_reason",
+        "by",
+        "via",
+        "why",
+    ]
+    list_filter = ["move", "new_status", "new_reason", Door, OfBotOwner]
     list_select_related = ["bot", "by"]
-    search_fields = ["bot__name", "bot__owner__username", "why"]

@@ -1,8 +1,10 @@
 """The ledger, read-only: orders, fills, funding, days, commands, decisions and the paper book."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
-from bots.admin.base import ReadOnly, money
+from bots.admin.base import OfBots, ReadOnly, money
+from bots.admin.filters import Door, OfBotOwner, Watching
 from bots.models import (
     Command,
     DayStats,
@@ -14,12 +16,9 @@ from bots.models import (
     PaperOrder,
 )
 
-BotOwner = ("bot__owner", admin.RelatedOnlyFieldListFilter)
-SEARCH = ["bot__name", "bot__owner__username"]
-
 
 @admin.register(Order)
-class Orders(ReadOnly[Order]):
+class Orders(OfBots[Order]):
     list_display = [
         "client_order_id",
         "bot",
@@ -35,13 +34,24 @@ class Orders(ReadOnly[Order]):
         "reason",
         "created_at",
     ]
-    list_filter = ["status", "is_settled", "side", "type", "purpose", "bot__mode", BotOwner]
-    list_select_related = ["bot"]
-    search_fields = ["client_order_id", "exchange_order_id", "symbol", *SEARCH]
+    list_filter = [
+        Watching,
+        "status",
+        "is_settled",
+        "side",
+        "type",
+        "purpose",
+        "bot__mode",
+        OfBotOwner,
+    ]
+    exact = ("client_order_id", "exchange_order_id")
+    search_help_text = _(
+        "A client or exchange order id, a bot's name, number or symbol, its owner's name."
+    )
 
 
 @admin.register(Fill)
-class Fills(ReadOnly[Fill]):
+class Fills(OfBots[Fill]):
     list_display = [
         "trade_id",
         "bot",
@@ -55,21 +65,18 @@ class Fills(ReadOnly[Fill]):
         "at",
         "trading_day",
     ]
-    list_filter = ["side", "bot__mode", BotOwner]
-    list_select_related = ["bot"]
-    search_fields = ["trade_id", "order__client_order_id", "symbol", *SEARCH]
+    list_filter = ["side", "bot__mode", OfBotOwner]
+    exact = ("order__client_order_id",)
 
 
 @admin.register(Funding)
-class Fundings(ReadOnly[Funding]):
+class Fundings(OfBots[Funding]):
     list_display = ["at", "bot", "symbol", money(Funding, "amount"), "trading_day"]
-    list_filter = ["bot__mode", BotOwner]
-    list_select_related = ["bot"]
-    search_fields = ["funding_id", "symbol", *SEARCH]
+    list_filter = ["bot__mode", OfBotOwner]
 
 
 @admin.register(DayStats)
-class Days(ReadOnly[DayStats]):
+class Days(OfBots[DayStats]):
     list_display = [
         "day",
         "bot",
@@ -78,25 +85,20 @@ class Days(ReadOnly[DayStats]):
         "trades",
         "closed_at",
     ]
-    list_filter = [("closed_at", admin.EmptyFieldListFilter), BotOwner]
-    list_select_related = ["bot"]
-    search_fields = SEARCH
+    list_filter = [("closed_at", admin.EmptyFieldListFilter), OfBotOwner]
 
 
 @admin.register(Decision)
-class Decisions(ReadOnly[Decision]):
+class Decisions(OfBots[Decision]):
     list_display = ["last_at", "bot", "action", "gate", "count", "message"]
-    list_filter = ["action", BotOwner]
-    list_select_related = ["bot"]
-    search_fields = ["gate", *SEARCH]
+    list_filter = ["action", OfBotOwner]
 
 
 @admin.register(Command)
-class Commands(ReadOnly[Command]):
+class Commands(OfBots[Command]):
     list_display = ["created_at", "bot", "kind", "status", "result", "by", "via"]
-    list_filter = ["status", "kind", "via"]
+    list_filter = ["status", "kind", Door]
     list_select_related = ["bot", "by"]
-    search_fields = SEARCH
 
 
 @admin.register(PaperBalance)

@@ -2,10 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from bots.admin.acts import reading
 from bots.admin.base import ReadOnly, money
+from bots.admin.filters import Watching
 from bots.models import Heartbeat, Market, Silence
 
 
@@ -17,7 +18,7 @@ class Heartbeats(ReadOnly[Heartbeat]):
 @admin.register(Silence)
 class Silences(ReadOnly[Silence]):
     list_display = ["scope", "quiet", "account", "until", "why"]
-    list_filter = ["quiet"]
+    list_filter = [Watching, "quiet"]
     search_fields = ["scope", "why"]
     ordering = ["-until"]
 
@@ -47,5 +48,4 @@ class Log(ReadOnly[LogEntry]):
     @admin.display(description=_("what was done"))
     def what(self, entry: LogEntry) -> str:
         """Return the stored English in the reader's language."""
-        text = entry.get_change_message()
-        return gettext(text) if text else ""
+        return reading(entry.get_change_message())

@@ -1,11 +1,9 @@
-"""What an operator does to chosen bots: the owner's verbs, each leaving a row in the admin log."""
+"""What an operator does to chosen bots: the owner's verbs, each with a reason, each in the log."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.options import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,27 +11,33 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from bots import control, reset, schedule
-from bots.lifecycle import Duty, Reason, WindDown
-from bots.models import BotConfig, BotState, Outpaced, User
+from bots.admin.acts import VIA, Act, Acting
+from bots.lifecycle import Duty, Mode, Reason, Status, WindDown
+from bots.models import ApiKey, BotConfig, BotState, User
+from bots.templatetags.show import number
 from trading.day import local_day
 
-VIA = "admin"
-OUTPACED = gettext_noop("The bot changed at the same time: look again.")
-#: Does something to a bot and returns whether anything changed.
-Verb = Callable[[BotConfig, User], bool]
+#: Statuses of a bot that a start leaves as it is.
+AT_WORK = (Status.PENDING, Status.RUNNING, Status.WAITING)
 
 
-def start(bot: BotConfig, by: User) -> bool:
-    control.start(bot, by=by, via=VIA)
-    return True
+def start(bot: BotConfig, by: User, why: str) -> bool:
+    """Start a bot; False where it is at work already."""
+    was_at_work = _is_at_work(bot.state_or_none)
+    control.start(bot, by=by, via=VIA, why=why)
+    return not was_at_work
 
 
-def stop(bot: BotConfig, by: User, position: str) -> bool:
-    state = control.stop(bot, by=by, via=VIA, position=position, reason=Reason.BY_OPERATOR)
-    return state is not None
+def stop(
+    bot: BotConfig, by: User, why: str, *, position: WindDown, reason: Reason = Reason.BY_OPERATOR
+) -> bool:
+    """Stop a bot in one of three ways; False where it already was stopped like that."""
+    before = bot.state_or_none and bot.state.run_epoch
+    state = control.stop(bot, by=by, via=VIA, position=position, reason=reason, why=why)
+    return state is not None and state.run_epoch != before
 
 
-def roll_over(bot: BotConfig, _by: User) -> bool:
+def roll_over(bot: BotConfig, _by: User, _why: str) -> bool:
     """Begin the bot's next trading day now; twice on one date does nothing more."""
     now = timezone.now()
     tomorrow = local_day(bot.owner.zone, now) + timedelta(days=1)
@@ -44,55 +48,140 @@ def roll_over(bot: BotConfig, _by: User) -> bool:
     return True
 
 
-class Verbs(ModelAdmin[Any]):
-    """Adds the actions to a list of bots, or of rows that belong to bots (`bots_of`)."""
+def compare(bot: BotConfig, _by: User, _why: str) -> bool:
+    """Have a worker compare the bot with its exchange."""
+    control.compare(bot)
+    return True
 
-    actions = ["start", "stop_and_leave", "stop_and_close", "reset_day"]
 
-    def bots_of(self, rows: QuerySet[Any]) -> QuerySet[BotConfig]:
-        """Return the bots behind the chosen rows."""
-        return cast("QuerySet[BotConfig]", rows)
+def check_key(bot: BotConfig, _by: User, _why: str) -> bool:
+    """Have a worker ask the exchange what the key of the bot's account may do."""
+    key = ApiKey.objects.filter(account=bot.account_id).first() if bot.account_id else None
+    if key is None:
+        raise control.Refusal("no_key", gettext("The account of this bot has no key."))
+    control.check_key(key)
+    return True
+
+
+# -- What will happen -----------------------------------------------------------------------------
+def _is_at_work(state: BotState | None) -> bool:
+    return state is not None and state.duty == Duty.TRADE and state.status in AT_WORK
+
+
+def _position(state: BotState, bot: BotConfig) -> dict[str, str]:
+    size = number(state.current_position_size)
+    return {"size": size, "coin": bot.symbol.partition("/")[0]}
+
+
+def will_start(bot: BotConfig) -> str:
+    """Say what a start would do."""
+    try:
+        control.check_may_start(bot)
+    except control.Refusal as refusal:
+        return gettext("Will be refused: %s") % refusal.message
+    state = bot.state_or_none
+    if _is_at_work(state):
+        return gettext("Runs already: stays as it is.")
+    if state is not None and state.in_position:
+        text = gettext("Starts, and watches its position of %(size)s %(coin)s again.")
+        return text % _position(state, bot)
+    return gettext("Starts; its next tick may open a position.")
+
+
+def will_stop(bot: BotConfig, *, position: WindDown) -> str:
+    """Say what a stop would do, and to the position."""
+    state = bot.state_or_none
+    if state is None:
+        return gettext("Was never started: nothing is to be done.")
+    left = position == WindDown.LEAVE
+    if not state.in_position:
+        if state.duty == Duty.NONE and state.status == Status.STOPPED:
+            return gettext("Is stopped and flat: nothing is to be done.")
+        if state.has_unsettled_orders:
+            return gettext("Stops; its open order is settled first. It holds no position.")
+        return gettext("Stops. It holds no position.")
+    texts = {
+        WindDown.LEAVE: _("Stops. Nobody watches its position of %(size)s %(coin)s any more."),
+        WindDown.CLOSE: _("Stops; its next ticks close the position of %(size)s %(coin)s."),
+        WindDown.AFTER_EXIT: _(
+            "Opens nothing more; its position of %(size)s %(coin)s is watched until its exit."
+        ),
+    }
+    text = str(texts[position] % _position(state, bot))
+    if left and state.has_protection:
+        text += " " + gettext("Its stop at the exchange stays where it is.")
+    return text
+
+
+def will_roll_over(bot: BotConfig) -> str:
+    """Say what a forced rollover would do."""
+    state = bot.state_or_none
+    if state is None:
+        return gettext("Was never started: nothing is to be done.")
+    if state.status == Status.PAUSED:
+        return gettext("Its counters of the day begin at 0, and the paused bot goes on.")
+    return gettext("Its counters of the day begin at 0; it goes on as it was.")
+
+
+def will_compare(bot: BotConfig) -> str:
+    """Say what a comparison asked for now would do."""
+    if bot.mode == Mode.PAPER:
+        return gettext("Will be refused: %s") % gettext("A paper bot has no exchange.")
+    if bot.state_or_none is None:
+        return gettext("Was never started: nothing is to be done.")
+    return gettext("A worker compares ledger and exchange; a deficit switches the bot off.")
+
+
+def will_check_key(bot: BotConfig) -> str:
+    """Say what a check of the bot's key would do."""
+    if bot.mode == Mode.PAPER:
+        return gettext("Will be refused: %s") % gettext("A paper bot has no key.")
+    return gettext("A worker asks the exchange what the key of the account may do.")
+
+
+def _stopping(name: str, title: Any, done: str, position: WindDown, reason: Reason) -> Act:
+    return Act(
+        name=name,
+        title=title,
+        done=done,
+        run=partial(stop, position=position, reason=reason),
+        foresee=partial(will_stop, position=position),
+    )
+
+
+OPERATOR = Reason.BY_OPERATOR
+ACTS = (
+    Act(name="start", title=_("Start"), done=gettext_noop("Started."), run=start,
+        foresee=will_start),
+    _stopping("stop_and_leave", _("Stop and leave the position"), gettext_noop("Stopped."),
+              WindDown.LEAVE, OPERATOR),
+    _stopping("stop_and_close", _("Stop and close the position"),
+              gettext_noop("Stopped, closing."), WindDown.CLOSE, OPERATOR),
+    _stopping("stop_after_exit", _("Stop after the next exit"),
+              gettext_noop("Stops after its next exit."), WindDown.AFTER_EXIT, OPERATOR),
+    _stopping("halt", _("Halt: stop at once, leave the positions"), gettext_noop("Halted."),
+              WindDown.LEAVE, Reason.HALT),
+    Act(name="compare", title=_("Compare with the exchange now"),
+        done=gettext_noop("A comparison was asked for."), run=compare, foresee=will_compare),
+    Act(name="check_key", title=_("Check the key now"),
+        done=gettext_noop("A check of the key was asked for."), run=check_key,
+        foresee=will_check_key),
+    Act(name="reset_day", title=_("Begin the next trading day now"),
+        done=gettext_noop("Rolled over to the next trading day."), run=roll_over,
+        foresee=will_roll_over),
+)  # fmt: skip
+
+
+class Verbs(Acting):
+    """Adds the acts to a list of bots, or of rows that belong to one bot each."""
+
+    acts = ACTS
+
+    def subjects(self, rows: QuerySet[Any]) -> QuerySet[BotConfig]:
+        """Return the bots behind the chosen rows, with what the acts look at."""
+        bots = BotConfig.objects.filter(pk__in=rows.values("pk"))
+        return bots.select_related("owner", "account", "state").order_by("pk")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether this operator may act on bots."""
         return request.user.has_perm("bots.change_botconfig")
-
-    @admin.action(permissions=["operate"], description=_("Start"))
-    def start(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, start, gettext_noop("Started."))
-
-    @admin.action(permissions=["operate"], description=_("Stop and leave the position"))
-    def stop_and_leave(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, lambda b, by: stop(b, by, WindDown.LEAVE), gettext_noop("Stopped."))
-
-    @admin.action(permissions=["operate"], description=_("Stop and close the position"))
-    def stop_and_close(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(
-            request,
-            rows,
-            lambda b, by: stop(b, by, WindDown.CLOSE),
-            gettext_noop("Stopped, closing."),
-        )
-
-    @admin.action(permissions=["operate"], description=_("Begin the next trading day now"))
-    def reset_day(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
-        self._do(request, rows, roll_over, gettext_noop("Rolled over to the next trading day."))
-
-    def _do(self, request: HttpRequest, rows: QuerySet[Any], verb: Verb, done: str) -> None:
-        """Act on each bot; `done` goes to the log as it is, and is translated where it is read."""
-        by = cast("User", request.user)
-        count = 0
-        for bot in self.bots_of(rows).select_related("owner", "state"):
-            try:
-                changed = verb(bot, by)
-            except control.Refusal as refusal:
-                self.message_user(request, f"{bot}: {refusal.message}", messages.ERROR)
-                continue
-            except Outpaced:
-                self.message_user(request, f"{bot}: {gettext(OUTPACED)}", messages.ERROR)
-                continue
-            if changed:
-                self.log_change(request, bot, done)
-                count += 1
-        text = gettext("Done: %(done)d of %(all)d.") % {"done": count, "all": rows.count()}
-        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)

@@ -209,6 +209,9 @@ class Comparison(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "symbol"], name="comparison_once")
         ]
+        indexes = [
+            models.Index(fields=["account"], name="comparison_drift", condition=models.Q(ok=False))
+        ]
 
     def __str__(self) -> str:
         return f"{self.symbol}: {self.text}"

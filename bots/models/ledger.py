@@ -125,8 +125,9 @@ class Order(models.Model):
         verbose_name_plural = _("orders")
         constraints = [
             models.UniqueConstraint(
-                # Binance counts the orders of each spot market by itself.
-                fields=["account", "symbol", "exchange_order_id"],
+                # Binance counts the orders of each spot market by itself. The id comes first: so an
+                # operator finds an order by what the exchange calls it.
+                fields=["exchange_order_id", "account", "symbol"],
                 name="order_exchange_id_unique",
             ),
             models.CheckConstraint(

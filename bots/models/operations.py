@@ -112,6 +112,7 @@ class Silence(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["scope", "quiet", "account"], name="silence_once")
         ]
+        indexes = [models.Index(fields=["until"], name="silence_until")]
 
     def __str__(self) -> str:
         return f"{self.scope} {self.quiet} until {self.until:%Y-%m-%d %H:%M:%S}"

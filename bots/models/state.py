@@ -175,6 +175,9 @@ class BotState(models.Model):
             models.Index(fields=["day_ends_at"], name="state_day_ends"),
             # The sweep asks which bots with duty nobody ticked.
             models.Index(fields=["last_run_at"], name="state_late", condition=~Q(duty=Duty.NONE)),
+            # What operators count: open positions, and bots in error.
+            models.Index(fields=["bot"], name="state_held", condition=Q(in_position=True)),
+            models.Index(fields=["bot"], name="state_error", condition=Q(status=Status.ERROR)),
         ]
 
     def __str__(self) -> str:

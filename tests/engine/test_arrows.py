@@ -64,7 +64,7 @@ FLOORS: list[set[str]] = [
         "tick",
         "outcome",
     },
-    {"invariants", "demo", "performance", "bulk"},
+    {"invariants", "demo", "performance", "bulk", "watch"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]
