@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 
 from bots.views import (
     actions,
+    activity,
     bot,
     bulk,
     dashboard,
@@ -53,6 +54,9 @@ urlpatterns = [
     path("performance/", performance.overview, name="performance"),
     path("performance/fills/", performance.fills, name="performance-fills"),
     *_csv("performance/", performance.export, "performance-"),
+    path("activity/", activity.activity, name="activity"),
+    path("activity/rows/", activity.rows, name="activity-rows"),
+    path("activity.csv", activity.export, name="activity-csv"),
     path("markets/", edit.markets, name="markets"),
     path("keys/", keys.keys, name="keys"),
     path("keys/<int:pk>/delete/", keys.key_delete, name="key-delete"),

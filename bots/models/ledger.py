@@ -37,6 +37,14 @@ STATUSES = {
     OrderStatus.REJECTED.value: _("rejected"),
     OrderStatus.ABANDONED.value: _("never accepted"),
 }
+#: Orders that a person has to look at.
+BAD_ORDERS = Q(
+    status__in=[
+        OrderStatus.REJECTED.value,
+        OrderStatus.UNKNOWN.value,
+        OrderStatus.ABANDONED.value,
+    ]
+)
 
 
 def base36(number: int, width: int) -> str:
@@ -144,6 +152,9 @@ class Order(models.Model):
         ]
         indexes = [
             models.Index(fields=["bot", "-id"], name="order_newest"),
+            # The activity of all bots is read by time.
+            models.Index(fields=["updated_at"], name="order_changed"),
+            models.Index(fields=["updated_at"], name="order_bad", condition=BAD_ORDERS),
             # Every tick asks for what is unanswered; nearly all rows are settled.
             models.Index(fields=["bot"], name="order_unsettled", condition=Q(is_settled=False)),
         ]

@@ -252,6 +252,15 @@ class BotState(models.Model):
         return new
 
 
+#: Events that a person has to look at. A protection that could not be placed says why; the way back
+#: names who watches the stop.
+BAD_EVENTS = (
+    Q(new_status=Status.ERROR.value)
+    | Q(move__in=[Move.FAIL.value, Move.SWITCH_OFF.value])
+    | Q(move=Move.PROTECT.value) & ~Q(why__in=["", *Protection.values])
+)
+
+
 class StateEvent(models.Model):
     """One change of a bot's state: who, what, from, to, why. Never edited."""
 
@@ -278,7 +287,12 @@ class StateEvent(models.Model):
     class Meta:
         verbose_name = _("state event")
         verbose_name_plural = _("state events")
-        indexes = [models.Index(fields=["bot", "-id"], name="event_newest")]
+        indexes = [
+            models.Index(fields=["bot", "-id"], name="event_newest"),
+            # The activity of all bots is read by time.
+            models.Index(fields=["at"], name="event_at"),
+            models.Index(fields=["at"], name="event_bad", condition=BAD_EVENTS),
+        ]
 
     def __str__(self) -> str:
         return f"{self.bot_id}: {self.old_status or '-'} -> {self.new_status}"

@@ -64,7 +64,7 @@ FLOORS: list[set[str]] = [
         "tick",
         "outcome",
     },
-    {"invariants", "demo", "performance", "bulk", "watch"},
+    {"invariants", "demo", "performance", "bulk", "watch", "activity"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]

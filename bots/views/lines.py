@@ -1,0 +1,173 @@
+"""The time line in words: what happened, what became of it, and by whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from bots.activity import Item
+from bots.lifecycle import Move, Reason, Status, WindDown
+from bots.messages import about_key, explain
+from bots.models import ApiKey, BotConfig, Market, Order, StateEvent, Transfer
+from bots.models.ledger import TYPES
+from bots.models.state import Protection
+from bots.templatetags.show import SHAPES, amount, plain_number, price, side_of
+from bots.views import words
+from bots.views.present import MarketKey
+from trading.market import OrderStatus
+
+#: The chip of an order's and of a transfer's status: the colours and shapes of bots' statuses.
+ORDER_CHIPS = {
+    OrderStatus.SENT: Status.PENDING,
+    OrderStatus.UNKNOWN: Status.WAITING,
+    OrderStatus.OPEN: Status.PENDING,
+    OrderStatus.PARTIAL: Status.PENDING,
+    OrderStatus.FILLED: Status.RUNNING,
+    OrderStatus.REJECTED: Status.ERROR,
+    OrderStatus.ABANDONED: Status.ERROR,
+}
+TRANSFER_CHIPS = {
+    Transfer.Status.REQUESTED: Status.PENDING,
+    Transfer.Status.SENT: Status.PENDING,
+    Transfer.Status.UNKNOWN: Status.WAITING,
+    Transfer.Status.DONE: Status.RUNNING,
+    Transfer.Status.FAILED: Status.ERROR,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line for people: `result` is the chip's text, `chip` its kind; `url` leads on.
+
+    `raw` is what the exchange said, in its own words.
+    """
+
+    item: Item
+    what: str
+    result: str
+    chip: str
+    url: str
+    bot: BotConfig | None = None
+    place: str = ""
+    details: str = ""
+    raw: str = ""
+    by: str = ""
+    via: str = ""
+
+    @property
+    def shape(self) -> str:
+        return SHAPES[Status(self.chip)]
+
+
+def line_of(item: Item, bots: Mapping[int, BotConfig], markets: Mapping[MarketKey, Market]) -> Line:
+    """Put one item into words of the active language."""
+    row = item.row
+    if isinstance(row, StateEvent):
+        return _state(item, row, bots[row.bot_id])
+    if isinstance(row, Order):
+        bot = bots[row.bot_id]
+        return _order(item, row, bot, markets.get((bot.exchange, bot.mode, bot.symbol)))
+    if isinstance(row, Transfer):
+        return _transfer(item, row)
+    return _key(item, row)
+
+
+def _url(bot: BotConfig, name: str) -> str:
+    """Return a page of the bot; a deleted one has none."""
+    return "" if bot.deleted_at else reverse(name, args=[bot.pk])
+
+
+def _state(item: Item, row: StateEvent, bot: BotConfig) -> Line:
+    status, reason = Status(row.new_status), Reason(row.new_reason)
+    details, raw = _details(row)
+    return Line(
+        item=item,
+        what=capfirst(row.get_move_display()),
+        result=f"{status.label} - {reason.label}",
+        chip=status.value,
+        url=_url(bot, "bot-events"),
+        bot=bot,
+        details=details,
+        raw=raw,
+        by=row.by.get_username() if row.by else "",
+        via=str(words.DOORS.get(row.via, row.via)),
+    )
+
+
+def _details(row: StateEvent) -> tuple[str, str]:
+    """Return what an event tells besides: in the reader's language, and the raw words."""
+    if row.move == Move.EDIT:
+        return ", ".join(_setting(name) for name in row.why.split(", ") if name), ""
+    if row.move == Move.STOP and row.why in WindDown.values:
+        return str(WindDown(row.why).label), ""
+    if row.move == Move.PROTECT:
+        known = row.why in Protection.values
+        failed = Protection.FAILED.label
+        return (str(Protection(row.why).label), "") if known else (str(failed), row.why)
+    text, bracket, raw = row.why.partition(" [")
+    explained = explain(row.new_reason) if row.via == "tick" and text else None
+    if explained is None:
+        return "", row.why
+    return str(explained.what), raw.removesuffix("]") if bracket else ""
+
+
+def _setting(name: str) -> str:
+    """Return a setting's label; a word that is none stays as it is."""
+    if name in {field.name for field in BotConfig._meta.get_fields()}:
+        return str(getattr(BotConfig._meta.get_field(name), "verbose_name", name))
+    return name
+
+
+def _order(item: Item, row: Order, bot: BotConfig, market: Market | None) -> Line:
+    is_protective = row.purpose == Order.Purpose.PROTECT
+    url = _url(bot, "bot-orders")
+    base = row.symbol.partition("/")[0]
+    size = amount(row.filled or row.amount, market.amount_step if market else None)
+    at = row.average or row.trigger or row.price
+    tick = market.price_tick if market else None
+    reasons = words.LEVELS if is_protective else words.ORDER_REASONS
+    told = [str(reasons.get(row.reason, row.reason))]
+    if row.cancel_reason:
+        why = words.ORDER_REASONS.get(row.cancel_reason, row.cancel_reason)
+        told.append(f"{_('cancelled:')} {why}")
+    return Line(
+        item=item,
+        what=f"{capfirst(row.get_purpose_display())}: {side_of(row)} {size} {base}"
+        f" @ {price(at, tick) if at else TYPES[row.type]}",
+        result=words.order_status(row),
+        chip=ORDER_CHIPS.get(OrderStatus(row.status), Status.STOPPED).value,
+        url=f"{url}?kind=protect" if url and is_protective else url,
+        bot=bot,
+        details=" ".join(told),
+        raw=row.message,
+    )
+
+
+def _transfer(item: Item, row: Transfer) -> Line:
+    return Line(
+        item=item,
+        what=f"{plain_number(row.amount)} {row.currency} {row.get_direction_display()}",
+        result=str(row.get_status_display()),
+        chip=TRANSFER_CHIPS[Transfer.Status(row.status)].value,
+        url=reverse("account-transfer", args=[row.account_id]),
+        place=row.account.label,
+        raw=row.message,
+        by=row.by.get_username() if row.by else "",
+        via=str(words.DOORS.get(row.via, row.via)),
+    )
+
+
+def _key(item: Item, row: ApiKey) -> Line:
+    refused = item.name == "check"
+    return Line(
+        item=item,
+        what=_("Key …%(last4)s") % {"last4": row.last4},
+        result=_("refused") if refused else _("added"),
+        chip=(Status.ERROR if refused else Status.STOPPED).value,
+        url=reverse("keys"),
+        place=row.account.label,
+        details=about_key(row.check_fault) if refused else "",
+        raw=row.check_message if refused else "",
+    )
