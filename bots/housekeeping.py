@@ -1,14 +1,17 @@
 """Throws away what only explains the past. Orders, fills, days and events are never touched."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from bots.models import BotState, Command, Decision, Order, PaperOrder
+from bots.lifecycle import Duty, Mode
+from bots.models import BotConfig, BotState, Command, Decision, Order, PaperOrder, StoredCandles
 
 BATCH = 1000
+#: How long the candles of a market outlive the last bot that watched it.
+CANDLES_STAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,20 @@ def prune(before: datetime) -> Pruned:
     return Pruned(
         decisions=_delete(decisions), commands=_delete(commands), paper_orders=_delete(answers)
     )
+
+
+def prune_candles(now: datetime) -> int:
+    """Delete the candles of markets that no bot watches and nobody wrote for a day.
+
+    Returns how many markets went.
+    """
+    old = StoredCandles.objects.filter(updated_at__lt=now - CANDLES_STAY)
+    same = {name: OuterRef(name) for name in ("exchange", "symbol", "timeframe")}
+    ticked = BotConfig.objects.filter(state__duty__in=[Duty.TRADE, Duty.EXIT], **same)
+    tested = Exists(ticked.filter(mode=Mode.TESTNET))
+    seen = Exists(ticked.exclude(mode=Mode.TESTNET))  # paper bots see the live market
+    count = _delete(old.filter(mode=Mode.TESTNET).exclude(tested))
+    return count + _delete(old.exclude(mode=Mode.TESTNET).exclude(seen))
 
 
 def _delete(rows: QuerySet[Any]) -> int:

@@ -20,6 +20,7 @@ from bots.change import record
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models import Account, BotConfig, BotState, Command, Decision, Order, Outpaced
 from bots.world import World
+from trading.market import Candles
 from trading.risk import Levels
 
 
@@ -38,6 +39,7 @@ class Held:
     world: World
     started: datetime
     deadline: float  # time.monotonic()
+    candles: Candles | None = None  # what this tick saw, to be stored once it is over
 
     @property
     def seconds_left(self) -> float:
@@ -168,10 +170,7 @@ def _held(bot: BotConfig, state: BotState, world: World, now: datetime) -> Held:
 
 
 def release(held: Held, outcome: Outcome) -> Outcome | None:
-    """End the tick: decision row, status (unless the owner or the day moved on), lease given back.
-
-    Returns the outcome, or None when the lease was lost.
-    """
+    """End the tick: decision, status (unless owner or day moved on), lease. None: it was lost."""
     failpoints.reach("release.before", held.bot.pk)
     try:
         try:

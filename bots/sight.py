@@ -60,6 +60,7 @@ def _signal(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | Non
         if isinstance(error, Refused):
             raise
         return NO_SIGNAL, error
+    held.candles = candles
     return strategy.signal(candles, values), None
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from bots import holders, reset, schedule, transferring, transfers
+from bots import holders, housekeeping, reset, schedule, transferring, transfers
 from bots.lifecycle import Duty, Mode, PositionType
 from bots.models import (
     Account,
@@ -43,6 +43,7 @@ def sweep() -> dict[str, int]:
     markets = _queue_markets()
     comparisons = _queue_comparisons()
     transfers_ = _queue_transfers()
+    housekeeping.prune_candles(now)
     reset.go_on(rolled, settings.RESET_SPREAD_SECONDS)
     Heartbeat.beat("sweep", f"{len(rolled)} rolled over, {len(late)} late")
     return {

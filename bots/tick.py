@@ -13,6 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
 from bots import (
+    candles,
     failpoints,
     lease,
     ledger,
@@ -64,7 +65,9 @@ def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -
         # The one door: whatever else fails is recorded with the bot, and seen by the operator.
         log.exception("bot %s: tick failed", bot_id)
         found = outcome.of_reason(held, Reason.INTERNAL, type(error).__name__)
-    return lease.release(held, found)
+    ended = lease.release(held, found)
+    candles.keep(held.bot, held.candles)
+    return ended
 
 
 def _work(held: Held) -> Outcome:

@@ -100,6 +100,14 @@ def _quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = [quick, *settings.PASSWORD_HASHERS]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_stored() -> None:
+    """Each test's process has stored no candles yet: the tables are empty again."""
+    from bots import candles
+
+    candles._known.clear()
+
+
 def _user(name: str) -> "User":
     from bots.models import User
 

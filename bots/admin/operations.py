@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from bots.admin.acts import reading
 from bots.admin.base import ReadOnly, money
 from bots.admin.filters import Watching
-from bots.models import Heartbeat, Market, Silence
+from bots.models import Heartbeat, Market, Silence, StoredCandles
 
 
 @admin.register(Heartbeat)
@@ -36,6 +36,14 @@ class Markets(ReadOnly[Market]):
     ]
     list_filter = ["exchange", "mode", "is_tradable"]
     search_fields = ["symbol"]
+
+
+@admin.register(StoredCandles)
+class CandlesOfMarkets(ReadOnly[StoredCandles]):
+    list_display = ["symbol", "timeframe", "exchange", "mode", "count", "updated_at"]
+    list_filter = ["exchange", "mode", "timeframe"]
+    search_fields = ["symbol"]
+    hidden = ("data",)
 
 
 @admin.register(LogEntry)

@@ -2,6 +2,7 @@
 
 from bots.models.account import Account, ApiKey, Balance, Comparison, User
 from bots.models.bot import BotConfig
+from bots.models.candles import StoredCandles
 from bots.models.command import Command
 from bots.models.decision import Decision
 from bots.models.ledger import DayStats, Fill, Funding, Order
@@ -33,6 +34,7 @@ __all__ = [
     "PaperOrder",
     "Silence",
     "StateEvent",
+    "StoredCandles",
     "Transfer",
     "User",
 ]

@@ -27,7 +27,7 @@ ENGINE = {
 #: Inside bots an import goes to the same floor or one further down, never up.
 FLOORS: list[set[str]] = [
     {"lifecycle", "schedule", "world", "failpoints"},
-    {"models", "guards", "housekeeping"},
+    {"models", "guards", "housekeeping", "candles"},
     {
         "change",
         "setup",
