@@ -26,12 +26,13 @@ endif
 # compile the same thousand modules anew, which takes longer than all the rest of it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run setup test replay lint format bench soak schedules mistakes mutants requirements
+.PHONY: help run setup test axe replay lint format bench soak schedules mistakes mutants requirements
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make run           the whole platform on http://127.0.0.1:$${PORT:-8000}; Ctrl-C stops it"
 	@echo "make test          all tests, on PostgreSQL and on SQLite, with a real browser"
+	@echo "make axe           every page in two languages, light and dark, at two widths, held against axe"
 	@echo "make replay        a month of real candles, tick by tick (four minutes)"
 	@echo "make lint          formatting, lint, types, migrations, deployment checks"
 	@echo "make bench         benchmarks"
@@ -55,10 +56,15 @@ test: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@echo "== PostgreSQL"
 	@TEST_DATABASE=postgres $(BIN)/python -m pytest -m alone
-	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow and not alone"
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow and not alone and not axe"
 	@echo "== SQLite"
 	@$(BIN)/python -m pytest -m alone
-	@$(BIN)/python -m pytest -n 3 -m "not alone"
+	@$(BIN)/python -m pytest -n 3 -m "not alone and not axe"
+
+axe: $(DEV)
+	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m tests.axe
+	@$(BIN)/python -m pytest -m axe tests/axe
 
 replay: $(DEV)
 	@REPLAY=month $(BIN)/python -m pytest tests/whole/test_replay.py

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from bots.models import User
@@ -37,15 +39,24 @@ class ViewerMiddleware:
             response = self.get_response(request)
         if user and isinstance(response, HttpResponse):
             add_never_cache_headers(response)
-        if user is None and request.headers.get("HX-Request") == "true":
-            return _whole_page(request, response)
-        return response
+        return response if user else _to_sign_in(request, response)
 
 
-def _whole_page(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """Turn a redirect to the sign-in form into one of the whole page, back to where it was."""
+def _to_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Where the answer is the way to the sign-in form, tell why somebody who was at work is there.
+
+    A poll is answered with the way of the whole page, back to where it was.
+    """
     login = resolve_url(settings.LOGIN_URL)
     if not isinstance(response, HttpResponseRedirect) or not response.url.startswith(login):
+        return response
+    is_poll = request.headers.get("HX-Request") == "true"
+    if request.method == "POST":
+        text = _("You were signed out. Nothing was changed: sign in and send it again.")
+        messages.warning(request, text)
+    elif is_poll:
+        messages.warning(request, _("You were signed out. Sign in to see how your bots are doing."))
+    if not is_poll:
         return response
     page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
     return HttpResponseClientRedirect(f"{login}?{urlencode({'next': page})}")

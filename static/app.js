@@ -111,6 +111,33 @@
     for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
   });
 
+  // -- What was typed outlives a session: kept when sent, given back once after signing in ------------
+  const draftKey = `draft ${location.pathname}`;
+  const typed = (form) => [...form.elements].filter((input) =>
+    input.name && !["hidden", "password", "submit", "button"].includes(input.type));
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches(".bot-form")) return;
+    sessionStorage.clear();
+    const values = typed(form).map((input) => [input.name, input.type === "checkbox" ? input.checked : input.value]);
+    sessionStorage.setItem(draftKey, JSON.stringify(values));
+  });
+  const giveBack = () => {
+    if (location.pathname.startsWith("/accounts/")) return;
+    const draft = sessionStorage.getItem(draftKey);
+    sessionStorage.clear();
+    const form = document.querySelector(".bot-form");
+    // A form that came back with mistakes holds what was typed already.
+    if (!draft || !form || document.querySelector(".wrong, .note.error")) return;
+    for (const [name, value] of JSON.parse(draft)) {
+      const input = form.elements[name];
+      if (!input || input.disabled) continue;
+      if (input.type === "checkbox") input.checked = value;
+      else input.value = value;
+    }
+    htmx.trigger(byId("check"), "filled");
+  };
+
   // -- Presets fill the fields in place and mark them ----------------------------------------------
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-preset]");
@@ -134,5 +161,6 @@
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
       !(name === "open" && node.tagName === "DETAILS") && !(name === "disabled" && node.tagName === "BUTTON");
     settle();
+    giveBack();
   });
 })();

@@ -1,0 +1,5 @@
+"""Fetch axe before the tests that need it start."""
+
+from tests import axe
+
+axe.install()

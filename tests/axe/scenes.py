@@ -1,0 +1,180 @@
+"""What the audited pages show: a trader with a bot in every state, a newcomer, an operator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from django.utils import timezone
+
+from bots import control
+from bots.models import ApiKey, BotConfig, BotState, Comparison, DayStats, Order, User
+from tests.axe.addresses import Address
+from tests.doors.content import fill, resting_order
+from tests.pages.builders import bot_of, decision, filled, holding, market, state_of
+
+D = Decimal
+LONG_NAME = "A bot whose name is as long as its owner found necessary to tell it from others"
+REJECTED = "-2010 Account has insufficient balance for requested action. " * 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """The viewers by name, what addresses need to be filled in, and further pages to look at."""
+
+    viewers: Mapping[str, User]
+    values: Mapping[str, Mapping[str, object]]
+    extras: list[Address]
+
+
+def _history(bot: BotConfig) -> None:
+    """Three weeks of trades and days, won and lost, with the reasons that end a trade."""
+    now = timezone.now()
+    reasons = ("take_profit", "stop_loss", "signal", "command")
+    for number in range(20):
+        at = now - timedelta(days=20 - number)
+        price = D(60000) + 311 * number
+        filled(bot, "buy", "0.0015", str(price), at=at)
+        gone = price * (D("1.013") if number % 3 else D("0.984"))
+        later = at + timedelta(hours=5)
+        filled(bot, "sell", "0.0015", str(gone), at=later, reason=reasons[number % 4])
+        day = (bot.owner, at.date())[1]
+        DayStats.objects.create(bot=bot, day=day, pnl=D(number % 5) - 2, fees="0.1", trades=1)
+
+
+def _holder(owner: User) -> BotConfig:
+    """In position, its stop at the exchange, all limits set, with a log of decisions."""
+    limits = {"daily_target_perc": D(3), "take_profit_perc": D(3), "trailing_stop_perc": D(1)}
+    bot = bot_of(owner, **limits, trailing_stop_active=True)
+    _history(bot)
+    columns = holding(
+        protection="resting", daily_trades_count=3, daily_pnl=D("12.34"), take_profit_price=D(68500)
+    )
+    state_of(bot, "running", "in_position", "trade", **columns)
+    sell = {"purpose": Order.Purpose.PROTECT, "side": "sell", "price": None, "type": "stop_market"}
+    resting_order(bot, reason="stop_loss", trigger=D("65170.11"), **sell)
+    numbers = {"close": "67120.55", "rsi": "41.2", "ema_fast": "67010.1", "ema_slow": "66871"}
+    decision(bot, "in_position", numbers=numbers, count=41)
+    decision(bot, "no_signal", numbers=numbers)
+    decision(bot, "max_spread", action="blocked", numbers={"spread": "0.31", "limit": "0.1"})
+    decision(bot, "network", action="failed")
+    return bot
+
+
+def _paper_bots(owner: User) -> list[BotConfig]:
+    """One bot for each state that a page shows in its own way."""
+    told = [
+        ("Starting", "pending", "start", "trade", {}),
+        ("Resting entry", "running", "no_signal", "trade", {}),
+        ("Waits", "waiting", "stale_data", "trade", {"last_error_message": "no candles for 190 s"}),
+        ("Switched off", "error", "api_key_invalid", "none", {"last_error_message": REJECTED}),
+        ("Three bad ticks", "error", "network", "trade", {"last_error_message": "Read timed out."}),
+        ("Used up", "paused", "max_daily_trades", "none", {"daily_trades_count": 10}),
+        ("Left alone", "stopped", "by_owner", "none", holding()),
+        ("Unprotected", "running", "in_position", "trade", holding(protection="failed")),
+        ("Winding down", "stopped", "by_owner", "exit", holding()),
+    ]
+    bots = []
+    for name, status, reason, duty, columns in told:
+        bot = bot_of(owner, name)
+        message = {"protection_message": REJECTED} if "protection" in columns else {}
+        state_of(bot, status, reason, duty, **columns, **message)
+        bots.append(bot)
+    resting_order(bots[1])
+    return [*bots, bot_of(owner, LONG_NAME)]
+
+
+def _differing(owner: User, key: ApiKey) -> BotConfig:
+    """Off, as the exchange holds half of what the bot bought."""
+    values: dict[str, Any] = {"exchange": "binance", "mode": "testnet", "account": key.account}
+    bot = bot_of(owner, "Differs", symbol="SOL/USDT", **values)
+    state_of(bot, "error", "reconcile", "none", **holding())
+    sides = {"ours": D("0.0015"), "there": D("0.0007"), "text": "they differ", "ok": False}
+    mine = [{"id": "77", "side": "sell", "type": "limit", "amount": "0.5", "price": "90000"}]
+    now = timezone.now()
+    Comparison.objects.create(
+        account=key.account, symbol="SOL/USDT", as_of=now, external=mine, **sides
+    )
+    return bot
+
+
+def _short(owner: User, key: ApiKey) -> BotConfig:
+    """A live perpetual, short, with leverage."""
+    bot = bot_of(
+        owner,
+        "Hedge",
+        symbol="BTC/USDT:USDT",
+        exchange="binance",
+        mode="live",
+        position_type="futures",
+        leverage=5,
+        direction="short",
+        account=key.account,
+    )
+    columns = holding(position_side="short", liquidation_price=D("79402.98"))
+    state_of(bot, "running", "in_position", "trade", **columns)
+    return bot
+
+
+def _keys(owner: User) -> ApiKey:
+    """A key with all rights that was checked, and one that the exchange refused."""
+    secrets = {"api_key": "PUBLICabcdefgh1234", "secret_key": "SECRETabcdefgh5678"}
+    key = control.put_key(owner, exchange="binance", mode="live", label="savings", **secrets)
+    rights = {"may_trade": True, "may_trade_futures": True, "may_withdraw": True, "ip_bound": False}
+    ApiKey.objects.filter(pk=key.pk).update(is_valid=True, checked_at=timezone.now(), **rights)
+    old = control.put_key(owner, exchange="binance", mode="testnet", label="old", **secrets)
+    refused = {"is_valid": False, "check_message": "-2015 Invalid API-key, IP, or permissions."}
+    ApiKey.objects.filter(pk=old.pk).update(checked_at=timezone.now(), **refused)
+    return key
+
+
+def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Address]:
+    """Pages beside the first look of each: other states, filters, questions, mistakes."""
+    reset = f"{user_pk_to_url_str(alice)}-{default_token_generator.make_token(alice)}"
+    trader = [
+        *(f"/bots/{bot.pk}/" for bot in bots),
+        f"/bots/{holder.pk}/orders/?kind=protect",
+        f"/bots/new/?from={holder.pk}",
+        "/?status=error",
+        "/?q=nothing+is+called+so",
+        "/there-is-no-such-page/",
+    ]
+    newcomer = ["/", "/keys/", "/performance/", "/profile/", "/bots/new/"]
+    return [
+        *(Address(path=path, viewer="trader") for path in trader),
+        *(Address(path=path, viewer="newcomer") for path in newcomer),
+        Address(path=f"/accounts/password/reset/key/{reset}/", viewer="stranger"),
+        Address(path="/help/", viewer="stranger"),
+        Address(path="/", viewer="operator"),
+    ]
+
+
+def build(settings: Any) -> Scene:
+    """Make everything in the database; no worker runs."""
+    settings.LIVE_TRADING_ENABLED = True
+    alice = User.objects.create_user("alice", "alice@example.com", "alice-has-a-long-password")
+    emma = User.objects.create_user("emma", password="emma-has-a-long-password")
+    olga = User.objects.create_superuser("olga", password="olga-has-a-long-password")
+    market()
+    content = fill(alice)
+    key = _keys(alice)
+    holder = _holder(alice)
+    differs = _differing(alice, content.key)
+    bots = [*_paper_bots(alice), differs, _short(alice, key)]
+    BotState.objects.filter(pk=content.bot.pk).update(last_ok_at=timezone.now())
+    values: dict[str, Mapping[str, object]] = {
+        "bots/": {"pk": holder.pk},
+        "bot-accept": {"pk": differs.pk},
+        "key-delete": {"pk": key.pk},
+        "account-limits": {"pk": key.account_id},
+        "account-transfer": {"pk": key.account_id},
+        "transfer-close": {"pk": content.key.account.transfers.get().pk},
+        "token-revoke": {"pk": alice.api_tokens.get().pk},
+        "account_confirm_email": {"key": "expired-link"},
+        "account_reset_password_from_key": {"uidb36": "1", "key": "expired-link"},
+    }
+    viewers = {"trader": alice, "newcomer": emma, "operator": olga}
+    return Scene(viewers=viewers, values=values, extras=_extras(alice, bots, holder))
