@@ -1,13 +1,13 @@
 """The newest closed candles of each market, as rows that pages read.
 
 Ticks bring them: what a tick saw anyway is stored after it has ended, once per newly closed candle
-and market, however many bots and workers look at it. Readers call `latest` or `latest_of`.
+and market, however many bots and workers look at it. Readers call `latest`, `latest_of`, `stamp`.
 """
 
 import logging
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -118,15 +118,22 @@ def store(key: Key, seen: Candles) -> _Span:
     return _Span(min(merged.times[0], seen.times[0]), merged.times[-1])
 
 
+def stamp(key: Key) -> tuple[int, int, int] | None:
+    """Return what changes whenever stored candles do (oldest, newest, count), or None."""
+    rows = StoredCandles.objects.filter(**key._asdict())
+    return rows.values_list("oldest", "newest", "count").first()
+
+
 def _merge(stored: Candles, seen: Candles) -> Candles:
-    rows = {row[0]: row for candles in (seen, stored) for row in _rows(candles)}
+    rows = {row[0]: row for candles in (seen, stored) for row in rows_of(candles)}
     newest = sorted(rows.values())[-LIMIT:]
     return Candles.from_rows(stored.symbol, stored.timeframe, newest)
 
 
-def _rows(candles: Candles) -> Iterable[tuple[float, ...]]:
+def rows_of(candles: Candles) -> Iterator[tuple[float, ...]]:
+    """Yield the candles as rows (opening time in Unix ms, open, high, low, close, volume)."""
     columns = (getattr(candles, name) for name in _FIELDS)
-    return zip(candles.times, *columns, strict=True)
+    yield from zip(candles.times, *columns, strict=True)
 
 
 def _columns(candles: Candles) -> dict[str, object]:

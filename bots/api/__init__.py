@@ -4,6 +4,7 @@ from bots.api.access import access
 from bots.api.accounts import router as accounts
 from bots.api.bots import router as bots
 from bots.api.bulk import router as bulk
+from bots.api.candles import router as candles
 from bots.api.configs import router as configs
 from bots.api.errors import install
 from bots.api.keys import router as keys
@@ -28,6 +29,7 @@ install(api)
 # Before /bots/{id}/...: its name is no id.
 api.add_router("/bots", bulk, tags=["bots"])
 api.add_router("/bots", bots, tags=["bots"])
+api.add_router("/bots", candles, tags=["bots"])
 api.add_router("/bot-configs", configs, tags=["bot-configs"])
 api.add_router("/bot-states", states, tags=["bot-states"])
 api.add_router("/api-keys", keys, tags=["api-keys"])

@@ -22,7 +22,7 @@ from bots.models.ledger import SIDES, TYPES
 from bots.performance import histories
 from bots.templatetags.performance import SUMS
 from bots.templatetags.show import number
-from bots.views import words
+from bots.views import chart, words
 from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
 from bots.views.present import Shown, market_of
@@ -145,7 +145,9 @@ def detail(request: Request, pk: int) -> HttpResponse:
         messages.error(request, _("There is no such bot."))
         return redirect("dashboard")
     _ask_for_balance(bot)
-    return render(request, "bots/bot.html", {**panel_context(bot), "tab": "bot"})
+    context = panel_context(bot)
+    drawn = chart.context_of(bot, context["shown"].market)
+    return render(request, "bots/bot.html", {**context, **drawn, "tab": "bot"})
 
 
 @login_required

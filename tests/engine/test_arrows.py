@@ -64,7 +64,7 @@ FLOORS: list[set[str]] = [
         "tick",
         "outcome",
     },
-    {"invariants", "demo", "performance", "bulk", "watch", "activity"},
+    {"invariants", "demo", "performance", "bulk", "watch", "activity", "charting"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]

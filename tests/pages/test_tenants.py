@@ -24,6 +24,7 @@ from tests.pages.builders import (
 OWNED = {
     "bot": "GET",
     "bot-panel": "GET",
+    "bot-candles": "GET",
     "bot-start": "POST",
     "bot-stop": "GET POST",
     "bot-enter": "GET POST",
