@@ -1,5 +1,6 @@
 """What workers ask exchanges so that pages need not: key rights, balances, market rules."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -146,8 +147,9 @@ def refresh_markets(
         for one in rules.values()
         if position_type == PositionType.SPOT or one.symbol.endswith(PERPETUAL)
     ]
+    pairs = Counter(market.base for market in markets)
     for market in markets:
-        market.as_of = now
+        market.as_of, market.pairs = now, pairs[market.base]
     columns = [field.name for field in Market._meta.concrete_fields if field.name != "id"]
     unique = ["exchange", "mode", "symbol"]
     with transaction.atomic():

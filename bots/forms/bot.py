@@ -11,6 +11,7 @@ from django.forms.boundfield import BoundField
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from bots import markets
 from bots.forms.fields import NumberField
 from bots.forms.groups import GROUPS, HELP, LABELS, Group
 from bots.forms.params import PREFIX, clean_params, fields_of
@@ -58,6 +59,16 @@ class BotForm(forms.ModelForm[BotConfig]):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
+    more_symbols = forms.CharField(
+        label=_("More symbols"),
+        required=False,
+        help_text=_(
+            "A bot is made for each: ETH/USDT, SOL/USDT. You see all of them before they are made."
+        ),
+        max_length=2000,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
     class Meta:
         model = BotConfig
         fields = [name for group in GROUPS for name in group.names]
@@ -94,6 +105,8 @@ class BotForm(forms.ModelForm[BotConfig]):
         self.fields["strategy"].widget = forms.Select(
             choices=[(s.name, gettext(s.label)) for s in strategies.STRATEGIES.values()]
         )
+        if not is_new:
+            del self.fields["more_symbols"]
         least = settings.MIN_CHECK_INTERVAL_SECONDS
         self.fields["check_interval_seconds"].widget.attrs["min"] = least
         self.fields["leverage"].widget.attrs["max"] = settings.MAX_LEVERAGE
@@ -120,7 +133,20 @@ class BotForm(forms.ModelForm[BotConfig]):
                 self.fields[name].help_text = why
 
     def clean_symbol(self) -> str:
-        return str(self.cleaned_data["symbol"]).strip().upper()
+        """Take `btcusdt` for BTC/USDT where the exchange's list has just that."""
+        typed = str(self.cleaned_data["symbol"]).strip()
+        return self._spelt([typed])[typed]
+
+    def clean_more_symbols(self) -> list[str]:
+        """Return the further symbols as the exchange spells them, each once."""
+        typed = markets.split(str(self.cleaned_data["more_symbols"]))
+        others = dict.fromkeys(self._spelt(typed).values())
+        others.pop(self.cleaned_data.get("symbol", ""), None)
+        return list(others)
+
+    def _spelt(self, typed: list[str]) -> dict[str, str]:
+        where = (self.cleaned_data.get(name, "") for name in ("exchange", "mode", "position_type"))
+        return markets.resolve(typed, *where)
 
     def clean_exchange(self) -> str:
         return str(self.cleaned_data["exchange"]).strip().lower()
@@ -198,6 +224,8 @@ class BotForm(forms.ModelForm[BotConfig]):
         """Yield the groups in the order of the page."""
         for group in GROUPS:
             bound = [self[name] for name in group.names]
+            if group.key == "market" and "more_symbols" in self.fields:
+                bound.insert(group.names.index("symbol") + 1, self["more_symbols"])
             if group.key == "market" and settings.LIVE_TRADING_ENABLED:
                 bound.append(self["confirm_name"])
             if group.key == "strategy":

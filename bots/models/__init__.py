@@ -11,6 +11,7 @@ from bots.models.paper import PaperBalance, PaperOrder
 from bots.models.state import BotState, Outpaced, StateEvent
 from bots.models.token import ApiToken
 from bots.models.transfers import Transfer
+from bots.models.watch import Watch
 
 __all__ = [
     "Account",
@@ -37,4 +38,5 @@ __all__ = [
     "StoredCandles",
     "Transfer",
     "User",
+    "Watch",
 ]

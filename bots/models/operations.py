@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import PositionType
-from bots.models.fields import MoneyField
+from bots.models.fields import MarketKeyField, MoneyField
 from bots.models.ledger import ALPHABET
 
 
@@ -79,6 +79,8 @@ class Market(models.Model):
     min_notional = MoneyField(_("least value"), default=0)
     taker_fee = MoneyField(_("taker fee"), default=0)
     as_of = models.DateTimeField(_("as of"), default=timezone.now)
+    key = MarketKeyField(_("search key"), max_length=64, editable=False)
+    pairs = models.PositiveSmallIntegerField(_("markets of its base currency"), default=1)
 
     objects = MarketManager()
 
@@ -91,6 +93,11 @@ class Market(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} ({self.exchange})"
+
+    @property
+    def position_type(self) -> PositionType:
+        """Whether spot or futures bots trade it."""
+        return PositionType.FUTURES if ":" in self.symbol else PositionType.SPOT
 
 
 class Silence(models.Model):

@@ -31,6 +31,7 @@ FLOORS: list[set[str]] = [
     {
         "change",
         "setup",
+        "markets",
         "messages",
         "sentences",
         "connect",

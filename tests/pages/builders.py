@@ -66,16 +66,16 @@ def holding(**values: Any) -> dict[str, Any]:
 
 
 def market(symbol: str = "BTC/USDT", **values: Any) -> Market:
-    """A market of the simulated exchange."""
+    """A market of the simulated exchange, unless `values` name another."""
     base, quote = symbol.split("/")
     rules = {
+        "exchange": "simulated",
+        "mode": "paper",
         "amount_step": Decimal("0.00001"),
         "price_tick": Decimal("0.01"),
         "min_notional": Decimal(5),
     }
-    return Market.objects.create(
-        exchange="simulated", mode="paper", symbol=symbol, base=base, quote=quote, **rules | values
-    )
+    return Market.objects.create(symbol=symbol, base=base, quote=quote, **rules | values)
 
 
 def decision(bot: BotConfig, gate: str = "no_signal", **values: Any) -> Decision:

@@ -122,8 +122,8 @@ def test_suggestions_follow_the_kind_of_market(client: Client) -> None:
     market("BTC/USDT:USDT")
     for kind, found in (("spot", "BTC/USDT"), ("futures", "BTC/USDT:USDT")):
         query = f"exchange=simulated&mode=paper&position_type={kind}&symbol=btc"
-        body = client.get(f"/markets/?{query}").content.decode()
-        assert re.findall(r'value="([^"]+)"', body) == [found]
+        body = client.get(f"/markets/suggest/?{query}").content.decode()
+        assert re.findall(r'data-value="([^"]+)"', body) == [found]
 
 
 def test_the_live_check_speaks_of_margin_and_of_a_stop_beyond_it(client: Client) -> None:

@@ -169,9 +169,9 @@ def test_symbols_are_suggested_from_the_market_rows(client: Client) -> None:
     for symbol in ("BTC/USDT", "WBTC/USDT", "ETH/BTC", "SOL/USDT"):
         market(symbol)
     market("HALT/USDT", is_tradable=False)
-    body = client.get("/markets/?exchange=simulated&mode=paper&symbol=btc").content.decode()
-    found = [part.split('"')[0] for part in body.split('value="')[1:]]
-    assert found == ["BTC/USDT", "ETH/BTC", "WBTC/USDT"]
+    body = client.get("/markets/suggest/?exchange=simulated&mode=paper&symbol=btc").content.decode()
+    found = [part.split('"')[0] for part in body.split('data-value="')[1:]]
+    assert found == ["BTC/USDT", "WBTC/USDT", "ETH/BTC"]
     assert "at least 5.00 USDT" in body
 
 
@@ -179,8 +179,8 @@ def test_an_unknown_list_of_markets_is_asked_for_once(
     client: Client, sent: list[tuple[str, tuple[object, ...]]]
 ) -> None:
     for _ in range(3):
-        client.get("/markets/?exchange=kraken&mode=paper&symbol=")
-        client.get("/markets/?exchange=../evil&mode=paper&symbol=")
+        client.get("/markets/suggest/?exchange=kraken&mode=paper&symbol=")
+        client.get("/markets/suggest/?exchange=../evil&mode=paper&symbol=")
     assert sent == [("bots.tasks.refresh_markets", ("kraken", "paper"))]
 
 
@@ -298,7 +298,7 @@ def test_an_exchange_that_nobody_knows_is_refused_at_its_field(client: Client) -
 def test_a_list_of_an_unknown_exchange_is_asked_of_nobody(
     client: Client, sent: list[tuple[str, tuple[object, ...]]]
 ) -> None:
-    client.get("/markets/?exchange=nope&mode=paper&symbol=")
+    client.get("/markets/suggest/?exchange=nope&mode=paper&symbol=")
     assert sent == []
 
 

@@ -64,7 +64,11 @@ def _pages(client: Client, bot: BotConfig) -> dict[str, str]:
     paths = [f"/bots/{bot.pk}/{tail}" for tail in own + asks]
     paths += [f"/bots/{bot.pk}/panel/?v=0", "/board/", "/", "/?q=%22%3E%3Cb%3E", "/bots/new/"]
     paths += ["/bots/new/?preset=bold", "/keys/", "/profile/", "/help/", "/halt/", "/status/"]
-    paths += ["/markets/?exchange=simulated&mode=paper&symbol=", "/bots/check/?symbol=%3Cb%3E"]
+    paths += [
+        "/markets/",
+        "/markets/suggest/?exchange=simulated&mode=paper&symbol=",
+        "/bots/check/?symbol=%3Cb%3E",
+    ]
     paths += ["/performance/", "/performance/?period=7&by=week", "/performance/fills/"]
     paths += [f"/bots/{bot.pk}/fills/?reason=%3Cb%3E&from=2026-01-01", "/performance/?mode=%3Cb%3E"]
     paths += ["/accounts/password/change/", "/accounts/email/", "/accounts/logout/", "/nowhere/"]

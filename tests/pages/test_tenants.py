@@ -66,11 +66,14 @@ PERSONAL = {
     "performance-days-csv": "GET",
     "performance-fills-csv": "GET",
     "markets": "GET",
+    "market-suggest": "GET",
     "keys": "GET POST",
     "profile": "GET POST",
     "token-create": "POST",
     "status": "GET",
 }
+#: Pages of what belongs to all, beside which stands the reader's own.
+SHARED = {"market": "GET", "market-watch": "POST"}
 PUBLIC = {"help", "language", "healthz", "set_language", "favicon"}
 #: Tested beside their own code: the admin, the API, and the sign-in pages of allauth.
 ELSEWHERE = ("admin/", "api/v1/", "accounts/", "static/")
@@ -89,7 +92,7 @@ def _patterns(resolver: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def test_every_address_is_in_the_table() -> None:
     here = [item for item in _patterns(get_resolver()) if not item[0].startswith(ELSEWHERE)]
     names = {name for _path, name in here}
-    assert names == {*OWNED, *PERSONAL, *PUBLIC}
+    assert names == {*OWNED, *PERSONAL, *SHARED, *PUBLIC}
 
 
 def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
