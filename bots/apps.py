@@ -12,6 +12,6 @@ class BotsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the triggers made after each migration, and the settings checked."""
-        from bots import checks, guards, passwords  # noqa: F401 - they register themselves
+        from bots import checks, guards, passwords, uptime  # noqa: F401 - they register themselves
 
         post_migrate.connect(guards.install, sender=self)

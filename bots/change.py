@@ -3,9 +3,11 @@
 import random
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from bots.lifecycle import Move
 from bots.models import BotConfig, BotState, Outpaced, StateEvent, User
@@ -31,10 +33,15 @@ def record(
     by: User | None,
     via: str,
     why: str = "",
+    at: datetime | None = None,
 ) -> StateEvent:
-    """Write the history row of a change that has just been made, in its transaction."""
+    """Write the history row of a change that has just been made, in its transaction.
+
+    `at` (None: now): when it was, by the clock of whoever changed the state.
+    """
     return StateEvent.objects.create(
         bot_id=new.pk,
+        at=at or timezone.now(),
         move=move,
         old_status=old.status if old else "",
         old_reason=old.reason if old else "",

@@ -4,7 +4,7 @@ Each one changes row, history and schedule in one transaction and nudges the eng
 `by` is the user who asked (None: the system), `via` the door: page, api, admin, command.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
@@ -56,18 +56,21 @@ __all__ = [
 ASKED_SECONDS = 60
 
 
-def start(bot: BotConfig, *, by: User | None, via: str, why: str = "") -> BotState:
+def start(
+    bot: BotConfig, *, by: User | None, via: str, why: str = "", at: datetime | None = None
+) -> BotState:
     """Start a bot: active, state pending, a tick queued after commit. Refusal when it cannot.
 
     A bot that already starts, runs or waits stays as it is (and is nudged): clicks do no harm.
-    `why`: what whoever asked says of it; the history keeps it.
+    `why`: what whoever asked says of it; the history keeps it. `at` (None: now): when, for a
+    replay of past candles.
     """
-    state = outpacing(lambda: _start(bot.pk, by, via, why))
+    state = outpacing(lambda: _start(bot.pk, by, via, why, at or timezone.now()))
     schedule.nudge(bot.pk)
     return state
 
 
-def _start(bot_id: int, by: User | None, via: str, why: str) -> BotState:
+def _start(bot_id: int, by: User | None, via: str, why: str, at: datetime) -> BotState:
     bot = read(bot_id)
     check_may_start(bot)
     old = bot.state_or_none
@@ -76,9 +79,9 @@ def _start(bot_id: int, by: User | None, via: str, why: str) -> BotState:
     if bot.position_type == PositionType.FUTURES:
         _check_market_is_free(bot)
     # The state row first, here and in every verb: ticks and resets lock in that order too.
-    new = _first_state(bot) if old is None else _restart(old)
+    new = _first_state(bot, at) if old is None else _restart(old)
     BotConfig.objects.filter(pk=bot_id).update(is_active=True)
-    record(old, new, Move.START, by=by, via=via, why=why)
+    record(old, new, Move.START, by=by, via=via, why=why, at=at)
     schedule.sync(bot_id, bot.check_interval_seconds)
     return new
 
@@ -103,8 +106,8 @@ def taken_by(other: BotConfig) -> str:
     return _("%(bot)s already trades %(symbol)s on this account.") % words
 
 
-def _first_state(bot: BotConfig) -> BotState:
-    day = local_day(bot.owner.zone, timezone.now())
+def _first_state(bot: BotConfig, at: datetime) -> BotState:
+    day = local_day(bot.owner.zone, at)
     return BotState.objects.create(
         bot=bot, counter_day=day, day_ends_at=day_end(bot.owner.zone, day), run_epoch=1
     )

@@ -213,7 +213,8 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
         move, changes["duty"] = Move.SETTLE, Duty.NONE
     new = row.change(move, guard=guard, **changes)
     if move is not None and _is_news(row, new):
-        record(row, new, move, by=None, via="tick", why=outcome.message)
+        at = held.world.clock()
+        record(row, new, move, by=None, via="tick", why=outcome.message, at=at)
     if new.duty != row.duty:
         BotConfig.objects.filter(pk=new.pk).update(is_active=False)
         interval = None if new.duty == Duty.NONE else held.bot.check_interval_seconds

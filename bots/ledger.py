@@ -11,7 +11,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from bots import limits
 from bots.booking import book, price_fee
@@ -160,7 +159,7 @@ def close(held: Held, order: Order, status: OrderStatus, message: str) -> None:
     """End an order that was surely not accepted (REJECTED, ABANDONED): nothing was filled."""
     with transaction.atomic():
         row = held.locked()
-        _forward(order, status, is_settled=True, message=message[:500])
+        _forward(held, order, status, is_settled=True, message=message[:500])
         _note_settled(held, row)
     held.refresh()
 
@@ -169,7 +168,7 @@ def mark_unknown(held: Held, order: Order, message: str) -> None:
     """Keep an order whose outcome nobody knows; only the exchange can decide it."""
     with transaction.atomic():
         row = held.locked()
-        _forward(order, OrderStatus.UNKNOWN, message=message[:500])
+        _forward(held, order, OrderStatus.UNKNOWN, message=message[:500])
         _note_settled(held, row)
     held.refresh()
 
@@ -203,7 +202,7 @@ def apply(held: Held, order: Order, report: OrderReport, rules: Rules, exchange:
         booked = book(held, row, order, priced)
         told = _told(order, report)
         settled = final and told["filled"] == booked
-        _forward(order, report.status, **told, booked=booked, is_settled=settled)
+        _forward(held, order, report.status, **told, booked=booked, is_settled=settled)
         _note_settled(held, row)
     held.refresh()
     order.refresh_from_db()
@@ -214,7 +213,7 @@ def _note_answer(held: Held, order: Order, report: OrderReport) -> None:
     with transaction.atomic():
         row = held.locked()
         message = "filled; a fee cannot be converted yet"
-        _forward(order, report.status, **_told(order, report), message=message)
+        _forward(held, order, report.status, **_told(order, report), message=message)
         _note_settled(held, row)
     held.refresh()
 
@@ -230,13 +229,13 @@ def _told(order: Order, report: OrderReport) -> dict[str, Any]:
     }
 
 
-def _forward(order: Order, status: OrderStatus, **changes: Any) -> None:
+def _forward(held: Held, order: Order, status: OrderStatus, **changes: Any) -> None:
     """Move an order forward, never back (I13)."""
     old = OrderStatus(order.status)
     # A late report of an earlier stage may still bring fills; the status stays where it is.
     new = status if old.may_become(status) else old
     if not Order.objects.filter(pk=order.pk, status=order.status).update(
-        status=new, updated_at=timezone.now(), **changes
+        status=new, updated_at=held.world.clock(), **changes
     ):
         raise LeaseLost(f"order {order.client_order_id} was changed by another")
     order.status = new

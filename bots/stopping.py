@@ -1,6 +1,7 @@
 """Stop, of one bot and of many: from the answer on no entry is committed."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -24,21 +25,29 @@ def stop(
     position: str = WindDown.LEAVE,
     reason: Reason = Reason.BY_OWNER,
     why: str = "",
+    at: datetime | None = None,
 ) -> BotState | None:
     """Stop a bot; `position`: leave it, close it, or stop after the next exit.
 
     From the answer on no entry is committed. Duty stays `exit` until what is owed is done. `why`:
-    what whoever asked says of it; the history keeps it.
+    what whoever asked says of it; the history keeps it. `at` (None: now): when, for a replay of
+    past candles.
     Returns None for a bot that was never started: there is nothing to stop.
     """
-    state = outpacing(lambda: stop_once(bot.pk, by, via, position, reason, why))
+    state = outpacing(lambda: stop_once(bot.pk, by, via, position, reason, why, at))
     if state and state.duty == Duty.EXIT:
         schedule.nudge(bot.pk)
     return state
 
 
 def stop_once(
-    bot_id: int, by: User | None, via: str, position: str, reason: Reason, why: str = ""
+    bot_id: int,
+    by: User | None,
+    via: str,
+    position: str,
+    reason: Reason,
+    why: str = "",
+    at: datetime | None = None,
 ) -> BotState | None:
     """Stop inside the caller's transaction; Outpaced when the row changed meanwhile."""
     bot = read(bot_id)
@@ -55,7 +64,7 @@ def stop_once(
         **changes,
     )
     BotConfig.objects.filter(pk=bot_id).update(is_active=False)
-    record(old, new, Move.STOP, by=by, via=via, why=_told(position, why))
+    record(old, new, Move.STOP, by=by, via=via, why=_told(position, why), at=at)
     _refuse_commands([bot_id])
     schedule.sync(bot_id, bot.check_interval_seconds if new.duty == Duty.EXIT else None)
     return new

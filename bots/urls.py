@@ -13,6 +13,7 @@ from bots.views import (
     chart,
     dashboard,
     edit,
+    first_steps,
     keys,
     markets,
     performance,
@@ -31,6 +32,7 @@ def _csv(prefix: str, view: Callable[..., HttpResponse], name: str) -> list[URLP
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("board/", dashboard.board, name="board"),
+    path("first-steps/", first_steps.put_away, name="first-steps"),
     path("halt/", dashboard.halt, name="halt"),
     path("bots/new/", edit.create, name="bot-new"),
     path("bots/check/", edit.check, name="bot-check"),

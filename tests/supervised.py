@@ -11,6 +11,8 @@ from botsite.platform.supervisor import Backoff, Program, Supervisor
 BEHAVIOUR = {
     # Ends at once, with a failure.
     "dies": "sys.exit(3)",
+    # Dies the first time, ends well the second time.
+    "once": "sys.exit(len(open(sys.argv[1]).readlines()) == 1)",
     # Stops when asked.
     "obeys": "time.sleep(60)",
     # Has a child, and neither of them stops when asked.
@@ -42,6 +44,7 @@ def main(folder: str, *names: str) -> int:
                 f"{folder}/{name}",
             ],
             grace_seconds=0.5,
+            once=name.startswith("once") or name == "dies-once",
         )
         for name in names
     ]

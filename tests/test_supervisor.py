@@ -13,7 +13,7 @@ import pytest
 
 from botsite.platform.bootstrap import ROOT
 from botsite.platform.lock import AlreadyRunning, platform_lock
-from botsite.platform.supervisor import Backoff
+from botsite.platform.supervisor import TRIES, Backoff
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -84,6 +84,26 @@ def test_a_program_that_dies_is_started_again_later_each_time(start: Start, tmp_
     said = process.communicate()[0]
     assert "dies ended (exit code 3); starting it again in 0.2 s" in said
     assert process.returncode == 0
+
+
+def test_a_program_that_is_to_run_once_is_done_when_it_ends_well(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start("once", "dies")
+    wait_for(lambda: len(starts(tmp_path, "dies")) >= 5)
+    assert len(starts(tmp_path, "once")) == 2
+    process.terminate()
+    said = process.communicate()[0]
+    assert said.count("once ended") == 1
+    assert process.returncode == 0
+
+
+def test_what_is_to_run_once_and_always_dies_is_given_up(start: Start, tmp_path: Path) -> None:
+    process = start("dies-once", "dies")
+    wait_for(lambda: len(starts(tmp_path, "dies")) >= 7, seconds=20)
+    assert len(starts(tmp_path, "dies-once")) == TRIES
+    process.terminate()
+    assert "dies-once ended (exit code 3) 5 times; given up" in process.communicate()[0]
 
 
 def test_a_stop_goes_backwards_and_is_clean(start: Start, tmp_path: Path) -> None:

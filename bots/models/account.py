@@ -43,6 +43,9 @@ class User(AbstractUser):
     theme = models.CharField(
         _("theme"), max_length=5, blank=True, choices=Theme.choices, default=Theme.AUTO
     )
+    hides_first_steps = models.BooleanField(
+        _("first steps put away"), default=False, help_text=_("off the dashboard")
+    )
 
     @property
     def has_new_password(self) -> bool:

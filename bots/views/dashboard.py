@@ -17,15 +17,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from bots import control
+from bots import control, demo, uptime
 from bots.lifecycle import Duty, Status
-from bots.models import DayStats, Heartbeat, User
+from bots.models import BotConfig, DayStats, Heartbeat, User
 from bots.views.common import BUSY, Request, page_of, tell_busy, unchanged
+from bots.views.first_steps import checklist
 from bots.views.present import ACTIVE, IDLE, SOON, Shown, markets_of
 
 SPARK_DAYS = 7
 SPARK_WIDTH, SPARK_HEIGHT = 84, 24
 NEVER = "never"
+#: How long a platform that has just started may be without its workers, in seconds.
+STARTING_SECONDS = 30
+#: How old the sign of life of whoever makes the demo's history may be.
+MAKING_SECONDS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +42,25 @@ class Spark:
 
 
 def _token(user: User, now: datetime) -> str:
-    """Return what a poll compares: any change of a bot, and each new minute (ages, late bots)."""
+    """Return what a poll compares: any change of a bot, and each new minute (ages, late bots).
+
+    Besides, the end of the start: then a worker that is silent is news.
+    """
     seen = user.bots.alive().aggregate(
         bots=Count("pk"), versions=Sum("state__version"), edited=Max("updated_at")
     )
     edited = int(seen["edited"].timestamp()) if seen["edited"] else 0
-    return f"{seen['bots']}-{seen['versions'] or 0}-{edited}-{int(now.timestamp()) // 60}"
+    start = "start-" if _is_starting() else ""
+    return f"{start}{seen['bots']}-{seen['versions'] or 0}-{edited}-{int(now.timestamp()) // 60}"
+
+
+def _is_starting() -> bool:
+    return uptime.seconds() < STARTING_SECONDS
 
 
 def _cadence(rows: list[Shown]) -> int:
-    if any(row.state and row.state.status == Status.PENDING for row in rows):
+    is_pending = any(row.state and row.state.status == Status.PENDING for row in rows)
+    if is_pending or _is_starting():
         return SOON
     busy = any(row.state and row.state.duty != Duty.NONE for row in rows)
     return ACTIVE if busy else IDLE
@@ -119,13 +133,13 @@ def board_context(request: Request) -> dict[str, Any]:
         )
         for row in page
     ]
-    age = Heartbeat.age("worker", now)
     return {
         "now": now,
         "token": token,
         "every": _cadence(everything),
         "page": page,
         "total": len(everything),
+        "bots": [row.bot for row in everything],
         "errors": sum(row.is_bad for row in everything),
         "open_positions": sum(bool(row.state and row.state.in_position) for row in everything),
         "may_halt": any(row.may_stop for row in everything),
@@ -135,16 +149,35 @@ def board_context(request: Request) -> dict[str, Any]:
         "q": text,
         "sparks": _sparks(page.object_list, now),
         "newest": max((r.state.last_updated_at for r in everything if r.state), default=None),
-        "is_worker_away": age is None or age > settings.CANARY_SECONDS,
-        "worker_age": age,
+        **_signs(request.user, [row.bot for row in everything], now),
+    }
+
+
+def _signs(user: User, bots: list[BotConfig], now: datetime) -> dict[str, Any]:
+    """Return what is to be said of the workers, and of the demo's history: one query for both."""
+    beats = Heartbeat.objects.filter(name__in=["worker", demo.HEARTBEAT])
+    ages = {name: (now - at).total_seconds() for name, at in beats.values_list("name", "at")}
+    worker = ages.get("worker")
+    waiting = demo.awaiting(user, bots)
+    is_made = ages.get(demo.HEARTBEAT, MAKING_SECONDS) < MAKING_SECONDS or _is_starting()
+    past = [bot.created_at for bot in bots if bot.name in demo.WITH_A_PAST]
+    return {
+        "is_worker_away": worker is None or worker > settings.CANARY_SECONDS,
+        "is_starting": _is_starting(),
+        "worker_age": worker,
+        "is_demo": user.username == demo.NAME,
+        "demo_waiting": len(waiting) if is_made else 0,
+        "demo_since": min(past, default=None),
     }
 
 
 @login_required
 @require_safe
 def dashboard(request: Request) -> HttpResponse:
-    """Show all bots of the reader, the ones in trouble first."""
-    return render(request, "bots/dashboard.html", board_context(request))
+    """Show all bots of the reader, the ones in trouble first, and to a new one the first steps."""
+    context = board_context(request)
+    context["first_steps"] = checklist(request.user, context["bots"])
+    return render(request, "bots/dashboard.html", context)
 
 
 @login_required

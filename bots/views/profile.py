@@ -12,9 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bots.forms import ProfileForm, TokenForm
-from bots.lifecycle import Status
+from bots.lifecycle import Mode
 from bots.models import ApiToken, User
-from bots.models.validity import SIMULATED
 from bots.views.common import Request, page_of
 
 #: How long a form for a new token is told from its own repetition.
@@ -111,6 +110,6 @@ def language(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
-    """Explain the statuses, the trading day, and the first steps."""
-    context = {"statuses": Status, "live": settings.LIVE_TRADING_ENABLED, "simulated": SIMULATED}
+    """Explain the first steps, modes, statuses, limits, the trading day, and what is promised."""
+    context = {"modes": Mode, "live": settings.LIVE_TRADING_ENABLED}
     return render(request, "bots/help.html", context)

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections
 
+from bots import demo as demos
 from botsite.gunicorn import listen_host
 from botsite.platform import prepare
 from botsite.platform.ports import in_use
@@ -64,7 +65,8 @@ def run(lock: int, *, demo: bool) -> int:
     """Prepare, start and supervise everything; return the exit code when it has stopped.
 
     `lock`: the file descriptor that stays locked until the last program ended. `demo`: create the
-    demo content where there is no user yet. Raises PortTaken, NoRedis, DatabaseError.
+    demo content where there is no user yet, and finish what of it is unfinished.
+    Raises PortTaken, NoRedis, DatabaseError.
     """
     host = listen_host(settings.SITE_URL, os.environ.get("BIND", ""))
     if in_use(host, settings.PORT):
@@ -75,7 +77,8 @@ def run(lock: int, *, demo: bool) -> int:
     prepare.database(tell)
     prepare.schedule()
     prepare.static_files(tell)
-    demo = demo and not get_user_model().objects.exists()
+    is_new = demo and not get_user_model().objects.exists()
+    has_history_to_make = is_new or (demo and demos.is_unfinished())
     connections.close_all()
 
     env = {**os.environ, "PYTHONUNBUFFERED": "1", "BIND": host, "PORT": str(settings.PORT)}
@@ -84,11 +87,16 @@ def run(lock: int, *, demo: bool) -> int:
         redis = PrivateRedis(folder=settings.DATA_DIR / "redis")
         env["REDIS_URL"] = redis.url
         announce(settings.DATA_DIR, redis.url)
-        chain.append(_redis(redis, env, demo=demo))
-    elif demo:
+        chain.append(_redis(redis, env, demo=is_new))
+    elif is_new:
         _create_demo(env)
     supervisor = Supervisor([*chain, *programs(env)], keep=lock)
-    threading.Thread(target=_welcome, args=(host,), daemon=True).start()
+
+    def welcome() -> None:
+        if _welcome(host) and has_history_to_make:
+            supervisor.add(_history(env))
+
+    threading.Thread(target=welcome, daemon=True).start()
     try:
         return supervisor.run()
     finally:
@@ -106,24 +114,39 @@ def _redis(redis: PrivateRedis, env: Mapping[str, str], *, demo: bool) -> Progra
 
 
 def _create_demo(env: Mapping[str, str]) -> None:
-    """Fill an empty site with demo bots, in a process that knows the broker's address."""
+    """Fill an empty site with demo bots, in a process that knows the broker's address.
+
+    Those that have a past wait for it: that is made once the site is up.
+    """
     tell("creating the demo")
-    done = subprocess.run(_manage("demo"), env=env, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        _manage("demo", "--prepare"), env=env, check=False, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
         tell(f"the demo could not be created (exit code {done.returncode}); going on without it")
 
 
-def _welcome(host: str, *, seconds: float = 120) -> None:
-    """Wait `seconds` at most until the site answers, then say where it is and how to sign in."""
+def _history(env: Mapping[str, str]) -> Program:
+    """Return the program that makes the demo's history; killed, it starts over where it was."""
+    argv = _manage("demo", "--history", str(demos.HISTORY_DAYS), "--verbosity", "0")
+    return Program(name="demo", argv=argv, env=env, once=True)
+
+
+def _welcome(host: str, *, seconds: float = 120) -> bool:
+    """Wait `seconds` at most until the site answers, then say where it is and how to sign in.
+
+    Returns whether it answered.
+    """
     name = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - read, not listened on
     end = time.monotonic() + seconds
     while trouble(f"http://{name}:{settings.PORT}/healthz", {}):
         if time.monotonic() > end:
             tell("the site does not answer; see the lines of `web`, or run `manage.py doctor`")
-            return
+            return False
         time.sleep(0.2)
     tell(f"ready: {settings.SITE_URL}")
     with suppress(OSError):
         login = (settings.DATA_DIR / "demo-login.txt").read_text(encoding="utf-8").strip()
         tell(f"demo login: {login}")
     tell("Ctrl-C stops everything")
+    return True

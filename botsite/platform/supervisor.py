@@ -15,6 +15,9 @@ from botsite.platform.guard import Guard, signal_group
 # Waits for a line and becomes the program; ends without one when the supervisor is gone.
 HELD_BACK = ("/bin/sh", "-c", 'read -r _ && exec "$@" </dev/null', "sh")
 
+#: How often a program that is to run once may die before it is left alone.
+TRIES = 5
+
 _out_lock = threading.Lock()
 
 
@@ -34,7 +37,8 @@ class Program:
 
     `grace_seconds`: how long it may take to stop before it is killed. `ready`: called after the
     first start with a function that tells whether the program lives; returns when the next
-    program may start.
+    program may start. `once`: it has something to do and is done with it when it ends well; after
+    TRIES deaths it is given up.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Program:
     env: Mapping[str, str] | None = None
     grace_seconds: float = 10
     ready: Callable[[Callable[[], bool]], None] | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ class Child:
     started_at: float = 0
     start_again_at: float = 0
     deaths: int = 0
+    is_done: bool = False
 
     def start(self) -> None:
         process = subprocess.Popen(
@@ -103,9 +109,11 @@ class Child:
 
     def look(self) -> None:
         """Notice a death, and start the program again when its time has come."""
-        if self.alive:
+        if self.alive or self.is_done:
             return
         now = time.monotonic()
+        if self.process is not None and self.program.once and self._ends():
+            return
         if self.process is not None:
             if now - self.started_at >= self.backoff.healthy:
                 self.deaths = 0
@@ -117,6 +125,17 @@ class Child:
             say("platform", f"{self.program.name} ended ({how}); starting it again in {delay:g} s")
         elif now >= self.start_again_at:
             self.start()
+
+    def _ends(self) -> bool:
+        """Note that a program that is to run once has ended well, or died too often."""
+        if self.process is None or (self.process.returncode and self.deaths + 1 < TRIES):
+            return False
+        if self.process.returncode:
+            how = _how(self.process.returncode)
+            say("platform", f"{self.program.name} ended ({how}) {TRIES} times; given up")
+        self._bury()
+        self.is_done = True
+        return True
 
     def stop(self, hurried: Callable[[], bool]) -> bool:
         """Stop the program: SIGTERM, and SIGKILL after the grace. Return whether it obeyed."""
@@ -161,12 +180,17 @@ class Supervisor:
         programs have ended."""
         guard = Guard(keep=() if keep is None else (keep,))
         self._guard = guard
+        self._backoff = backoff or Backoff()
         self.children = [
-            Child(program=program, backoff=backoff or Backoff(), guard=guard)
-            for program in programs
+            Child(program=program, backoff=self._backoff, guard=guard) for program in programs
         ]
         self._asked_at: float | None = None
         self._hurry = False
+
+    def add(self, program: Program) -> None:
+        """Start one more program soon; any thread may ask for it."""
+        child = Child(program=program, backoff=self._backoff, guard=self._guard)
+        self.children.append(child)
 
     def ask_to_stop(self, *_signal: object) -> None:
         """Stop soon; asked again later than a second, stop now.

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from bots import demo, invariants, tick
+from bots import invariants, tick
+from bots.demo import cast
 from bots.lifecycle import Status
 from bots.models import ApiKey, BotConfig, BotState, Order, StateEvent, User
 
@@ -63,7 +64,7 @@ def test_the_last_line_says_how_to_sign_in(db: None, folder: Path) -> None:
     password = line.rpartition(" ")[2]
     assert len(password) >= 12
     assert User.objects.get(username="demo").check_password(password)
-    kept = folder / demo.LOGIN_FILE
+    kept = folder / cast.LOGIN_FILE
     assert kept.read_text() == line.removeprefix("login: ") + "\n"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
@@ -92,7 +93,7 @@ def test_a_lost_password_can_be_set_anew(db: None, folder: Path) -> None:
     second = run("--new-password")[-1].rpartition(" ")[2]
     assert first != second
     assert User.objects.get(username="demo").check_password(second)
-    assert second in (folder / demo.LOGIN_FILE).read_text()
+    assert second in (folder / cast.LOGIN_FILE).read_text()
 
 
 def test_without_exchanges_there_are_no_bots_with_keys(

@@ -26,7 +26,7 @@ ENGINE = {
 }
 #: Inside bots an import goes to the same floor or one further down, never up.
 FLOORS: list[set[str]] = [
-    {"lifecycle", "schedule", "world", "failpoints"},
+    {"lifecycle", "schedule", "world", "failpoints", "uptime"},
     {"models", "guards", "housekeeping", "candles"},
     {
         "change",

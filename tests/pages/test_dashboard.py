@@ -1,12 +1,15 @@
 """The dashboard: trouble first, a day per currency, one poll, few questions."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from time import monotonic
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from bots import uptime
 from bots.models import BotState, DayStats, Heartbeat, User
 from tests.pages.builders import HTMX, bot_of, holding, market, sign_in, state_of, text_of
 
@@ -113,8 +116,39 @@ def test_more_than_fifty_bots_are_paged(alice: User, client: Client) -> None:
     assert len(client.get("/?page=nonsense").context["page"]) == 50
 
 
-def test_a_silent_worker_is_said(alice: User, client: Client) -> None:
+@pytest.fixture
+def up_since(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Say how many seconds ago the platform started."""
+
+    def since(seconds: float) -> None:
+        monkeypatch.setattr(uptime, "_STARTED", monotonic() - seconds)
+
+    return since
+
+
+def test_a_platform_that_starts_is_no_fault(
+    alice: User, client: Client, up_since: Callable[[float], None]
+) -> None:
     bot_of(alice)
+    up_since(5)
+    page = client.get("/")
+    assert "The platform is starting" in text_of(page)
+    assert "sign of life" not in text_of(page)
+    token = page.context["token"]
+    assert client.get(f"/board/?v={token}", headers=HTMX).status_code == 204
+    up_since(31)
+    late = client.get(f"/board/?v={token}", headers=HTMX)
+    assert "No worker has given a sign of life yet" in text_of(late)
+    up_since(5)
+    Heartbeat.beat("worker")
+    assert "is starting" not in text_of(client.get("/"))
+
+
+def test_a_silent_worker_is_said(
+    alice: User, client: Client, up_since: Callable[[float], None]
+) -> None:
+    bot_of(alice)
+    up_since(31)
     assert "No worker has given a sign of life yet" in text_of(client.get("/"))
     Heartbeat.beat("worker")
     assert "sign of life" not in text_of(client.get("/"))

@@ -53,6 +53,7 @@ OWNED = {
 PERSONAL = {
     "dashboard": "GET",
     "board": "GET",
+    "first-steps": "POST",
     "halt": "GET POST",
     "bot-new": "GET POST",
     "bot-check": "GET",

@@ -47,7 +47,11 @@ MODELS: Mapping[str, Model] = {
     "ADA/USDT": Model(price=0.45, decimals=4, amount_decimals=1, step=0.0004, volume=80_000),
     "DOGE/USDT": Model(price=0.14, decimals=5, amount_decimals=0, step=0.0005, volume=300_000),
     "AVAX/USDT": Model(price=28, decimals=3, amount_decimals=2, step=0.0004, volume=2_000),
-    # For showing what a bot does: signals every few minutes, none at all, a market that is halted.
+    # For showing what a bot does: a tide that turns every day and can be followed, signals every
+    # few minutes, none at all, a market that is halted.
+    "TIDE/USDT": Model(
+        price=50, decimals=3, amount_decimals=3, step=0.0004, wave=0.025, wave_ms=172_800_000
+    ),
     "WAVE/USDT": Model(
         price=100, decimals=3, amount_decimals=3, step=0.0001, wave=0.004, wave_ms=480_000
     ),
