@@ -14,7 +14,7 @@ from bots import control
 from bots.models import ApiKey, BotConfig, BotState, Comparison, DayStats, Order, User
 from tests.axe.addresses import Address
 from tests.doors.content import fill, resting_order
-from tests.pages.builders import bot_of, decision, filled, holding, market, state_of
+from tests.pages.builders import bot_of, candles_of, decision, filled, holding, market, state_of
 
 D = Decimal
 LONG_NAME = "A bot whose name is as long as its owner found necessary to tell it from others"
@@ -50,6 +50,7 @@ def _holder(owner: User) -> BotConfig:
     limits = {"daily_target_perc": D(3), "take_profit_perc": D(3), "trailing_stop_perc": D(1)}
     bot = bot_of(owner, **limits, trailing_stop_active=True)
     _history(bot)
+    candles_of(bot)
     columns = holding(
         protection="resting", daily_trades_count=3, daily_pnl=D("12.34"), take_profit_price=D(68500)
     )

@@ -11,8 +11,9 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from django.utils import timezone
 
-from bots import control
+from bots import candles, charting, control
 from bots.models import BotConfig, BotState, Decision, Fill, Market, Order, User
+from trading.market import TIMEFRAMES, Candles
 
 HTMX = {"HX-Request": "true"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
@@ -136,6 +137,25 @@ def filled(
         at=at,
         trading_day=at.date(),
     )
+
+
+def candles_of(bot: BotConfig, count: int = 120, *, close: float = 67110.5) -> int:
+    """Store candles of the bot's market, a gap among them; the newest closed just now at `close`.
+
+    Returns when the newest opened, Unix ms.
+    """
+    length = TIMEFRAMES[bot.timeframe]
+    newest = round(timezone.now().timestamp() * 1000) // length * length - length
+    rows = []
+    for back in range(count, -1, -1):
+        middle = 67000.0 + back * 37 % 200
+        end = middle + (-1) ** back * 30 if back else close
+        if not 8 < back < 12:
+            high, low = max(middle, end) + 20, min(middle, end) - 20
+            rows.append((newest - back * length, middle, high, low, end, 1.5))
+    made = Candles.from_rows(bot.symbol, bot.timeframe, rows)
+    candles.store(charting.key_of(bot), made)
+    return newest
 
 
 def form_of(client: Client, path: str) -> dict[str, str]:
