@@ -8,6 +8,7 @@ from bots.api.candles import router as candles
 from bots.api.configs import router as configs
 from bots.api.errors import install
 from bots.api.keys import router as keys
+from bots.api.portable import router as portable
 from bots.api.site import Api
 from bots.api.states import router as states
 from bots.api.throttle import PerUser
@@ -30,6 +31,8 @@ install(api)
 api.add_router("/bots", bulk, tags=["bots"])
 api.add_router("/bots", bots, tags=["bots"])
 api.add_router("/bots", candles, tags=["bots"])
+# Before /bot-configs/{id}: its names are no ids.
+api.add_router("/bot-configs", portable, tags=["bot-configs"])
 api.add_router("/bot-configs", configs, tags=["bot-configs"])
 api.add_router("/bot-states", states, tags=["bot-states"])
 api.add_router("/api-keys", keys, tags=["api-keys"])

@@ -13,8 +13,8 @@ from pydantic import (
     StringConstraints,
 )
 
-from bots.api.numbers import finite
 from bots.models.fields import plain
+from bots.numbers import finite
 
 Money = Annotated[Decimal, BeforeValidator(finite), PlainSerializer(plain, return_type=str)]
 

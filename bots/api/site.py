@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI, Swagger
 from ninja.parser import Parser
 
-from bots.api.numbers import bounded, read_int
+from bots.numbers import bounded, read_int
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,14 +8,10 @@ from django import forms
 from django.utils.translation import gettext
 
 from bots.forms.fields import NumberField
-from trading.strategies import Message, Param, ParamErrors, Strategy, clean
+from bots.models.validity import translated
+from trading.strategies import Param, ParamErrors, Strategy, clean
 
 PREFIX = "param_"
-
-
-def translated(message: Message) -> str:
-    """Return a strategy's message in the active language."""
-    return gettext(message.msgid) % message.params if message.params else gettext(message.msgid)
 
 
 def fields_of(strategy: Strategy, values: Mapping[str, Any]) -> dict[str, forms.Field]:

@@ -9,6 +9,7 @@ from bots.models.ledger import DayStats, Fill, Funding, Order
 from bots.models.operations import Heartbeat, Installation, Market, Silence
 from bots.models.paper import PaperBalance, PaperOrder
 from bots.models.state import BotState, Outpaced, StateEvent
+from bots.models.template import BotTemplate
 from bots.models.token import ApiToken
 from bots.models.transfers import Transfer
 from bots.models.watch import Watch
@@ -20,6 +21,7 @@ __all__ = [
     "Balance",
     "BotConfig",
     "BotState",
+    "BotTemplate",
     "Command",
     "Comparison",
     "DayStats",

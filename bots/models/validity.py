@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Mode, PositionType
 from trading import strategies
 from trading.exchanges import names
-from trading.strategies import ParamErrors
+from trading.strategies import Message, ParamErrors
 
 if TYPE_CHECKING:
     from bots.models.bot import BotConfig
@@ -23,6 +24,11 @@ FROZEN_IN_POSITION = ("account", "leverage")
 
 SPOT_SYMBOL = re.compile(r"[A-Z0-9.\-]+/[A-Z0-9]+")
 FUTURES_SYMBOL = re.compile(r"[A-Z0-9.\-]+/USDT:USDT")
+
+
+def translated(message: Message) -> str:
+    """Return a strategy's message in the active language."""
+    return gettext(message.msgid) % message.params if message.params else gettext(message.msgid)
 
 
 def errors_of(bot: "BotConfig") -> dict[str, Any]:
@@ -114,7 +120,7 @@ def _strategy(bot: "BotConfig") -> Mapping[str, Any]:
     except strategies.UnknownStrategy:
         return {"strategy": _("There is no such strategy.")}
     except ParamErrors as error:
-        return {"params": [f"{name}: {text}" for name, text in error.errors.items()]}
+        return {"params": [f"{name}: {translated(text)}" for name, text in error.errors.items()]}
     return {}
 
 

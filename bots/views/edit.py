@@ -1,6 +1,5 @@
 """Making and editing a bot, with early warnings against the market's rules."""
 
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -15,60 +14,20 @@ from bots import control
 from bots.forms import BotForm
 from bots.forms.bot import exchanges
 from bots.forms.presets import PRESETS
-from bots.lifecycle import Duty, Mode, PositionType
-from bots.models import BotConfig, Market
+from bots.lifecycle import Duty
+from bots.models import BotConfig
 from bots.views import many, meaning
-from bots.views.common import BUSY, Request, find, find_or_404, tell_busy
-
-COPIED = (
-    *(name for name in BotForm.Meta.fields if name not in ("name", "account")),
-    "params",
-)
+from bots.views.begin import Beginning, beginning_of, preset_of
+from bots.views.common import BUSY, Request, find_or_404, tell_busy
 
 
-def _preset(request: Request) -> dict[str, Any]:
-    preset = PRESETS.get(request.GET.get("preset", ""))
-    return dict(preset.values) if preset else {}
-
-
-def _copied(request: Request) -> BotConfig:
-    """Return an unsaved bot to start from: blank, or a copy of one of the reader's own."""
-    new = BotConfig(position_size_perc=Decimal(10), symbol="BTC/USDT")
-    _on_market(request, new)
-    pk = request.GET.get("from", "")
-    source = find(request.user, int(pk)) if pk.isdecimal() and len(pk) < 18 else None
-    if source is not None:
-        for name in COPIED:
-            setattr(new, name, getattr(source, name))
-        new.name = _("%(name)s copy") % {"name": source.name}
-    return new
-
-
-def _chosen(request: Request) -> list[Market]:
-    """Return the markets that the address names, of one exchange: the first one's."""
-    pks = [pk for pk in request.GET.getlist("market") if pk.isdecimal() and len(pk) < 18]
-    found = list(Market.objects.filter(pk__in=pks[: many.MOST]).order_by("symbol"))
-    return [one for one in found if _place(one) == _place(found[0])]
-
-
-def _place(market: Market) -> tuple[str, str, PositionType]:
-    return market.exchange, market.mode, market.position_type
-
-
-def _on_market(request: Request, new: BotConfig) -> None:
-    """Set a new bot on the market that was chosen: on paper, where that market can be had so."""
-    for market in _chosen(request)[:1]:
-        is_real = market.mode == Mode.LIVE and market.position_type == PositionType.SPOT
-        new.exchange, new.mode = market.exchange, Mode.PAPER if is_real else market.mode
-        new.position_type, new.symbol = market.position_type, market.symbol
-
-
-def _initial(request: Request) -> dict[str, Any]:
-    more = ", ".join(market.symbol for market in _chosen(request)[1:])
-    return {**_preset(request), "more_symbols": more}
-
-
-def _page(request: Request, form: BotForm, bot: BotConfig | None, status: int = 0) -> HttpResponse:
+def _page(
+    request: Request,
+    form: BotForm,
+    bot: BotConfig | None,
+    status: int = 0,
+    begun: Beginning | None = None,
+) -> HttpResponse:
     context = {
         "form": form,
         "bot": bot,
@@ -78,6 +37,8 @@ def _page(request: Request, form: BotForm, bot: BotConfig | None, status: int = 
         "chosen": PRESETS.get(request.GET.get("preset", "")),
         "exchanges": exchanges(),
         "check": meaning.notes(meaning.values_of(form)),
+        "said": begun.said if begun else "",
+        "filled": begun.filled if begun else preset_of(request).keys(),
     }
     return render(
         request, "bots/form.html", context, status=status or (422 if form.errors else 200)
@@ -87,10 +48,11 @@ def _page(request: Request, form: BotForm, bot: BotConfig | None, status: int = 
 @login_required
 @require_http_methods(["GET", "POST"])
 def create(request: Request) -> HttpResponse:
-    """Make a bot; `?preset=` fills the risk fields, `?from=` copies one of the reader's bots."""
+    """Make a bot; `?preset=` fills the risk fields, `?from=` and `?template=` all of them."""
     if request.method == "GET":
-        form = BotForm(owner=request.user, instance=_copied(request), initial=_initial(request))
-        return _page(request, form, None)
+        begun = beginning_of(request)
+        form = BotForm(owner=request.user, instance=begun.bot, initial=begun.initial)
+        return _page(request, form, None, begun=begun)
     form = BotForm(request.POST, owner=request.user)
     if form.is_valid():
         if "back" in request.POST:
@@ -126,7 +88,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
         "in_position": bool(state and (state.in_position or state.has_unsettled_orders)),
     }
     if request.method == "GET":
-        form = BotForm(instance=bot, initial=_preset(request), **limits)
+        form = BotForm(instance=bot, initial=preset_of(request), **limits)
         return _page(request, form, bot)
     form = BotForm(request.POST, instance=find_or_404(request.user, pk), **limits)
     if request.POST.get("seen", bot.updated_at.isoformat()) != bot.updated_at.isoformat():

@@ -139,11 +139,20 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         *(f"/bots/{bot.pk}/" for bot in bots),
         f"/bots/{holder.pk}/orders/?kind=protect",
         f"/bots/new/?from={holder.pk}",
+        f"/bots/new/?template={alice.templates.get().pk}",
         "/?status=error",
         "/?q=nothing+is+called+so",
         "/there-is-no-such-page/",
     ]
-    newcomer = ["/", "/keys/", "/performance/", "/profile/", "/bots/new/"]
+    newcomer = [
+        "/",
+        "/keys/",
+        "/performance/",
+        "/profile/",
+        "/bots/new/",
+        "/templates/",
+        "/bots/bulk/",
+    ]
     return [
         *(Address(path=path, viewer="trader") for path in trader),
         *(Address(path=path, viewer="newcomer") for path in newcomer),
@@ -170,6 +179,7 @@ def build(settings: Any) -> Scene:
         "bots/": {"pk": holder.pk},
         "bot-accept": {"pk": differs.pk},
         "key-delete": {"pk": key.pk},
+        "templates/": {"pk": alice.templates.get().pk},
         "account-limits": {"pk": key.account_id},
         "account-transfer": {"pk": key.account_id},
         "transfer-close": {"pk": content.key.account.transfers.get().pk},

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from bots import control, tick
+from bots import control, portable, tick
 from bots.models import (
     Account,
     ApiKey,
@@ -140,6 +140,7 @@ def fill(owner: User) -> Content:
             "account": Account.objects.get(pk=key.account_id),
         },
     )
+    portable.keep(owner, "Recipe", idle)
     token = ApiToken.issue(owner, "script")
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
     return Content(owner=owner, bot=bot, idle=idle, key=key, token=token)

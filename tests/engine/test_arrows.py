@@ -27,7 +27,7 @@ ENGINE = {
 #: Inside bots an import goes to the same floor or one further down, never up.
 FLOORS: list[set[str]] = [
     {"lifecycle", "schedule", "world", "failpoints", "uptime"},
-    {"models", "guards", "housekeeping", "candles"},
+    {"models", "guards", "housekeeping", "candles", "numbers"},
     {
         "change",
         "setup",
@@ -65,7 +65,7 @@ FLOORS: list[set[str]] = [
         "tick",
         "outcome",
     },
-    {"invariants", "demo", "performance", "bulk", "watch", "activity", "charting"},
+    {"invariants", "demo", "performance", "bulk", "portable", "watch", "activity", "charting"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]

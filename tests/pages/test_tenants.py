@@ -39,6 +39,8 @@ OWNED = {
     "bot-fills": "GET",
     "bot-events": "GET",
     "bot-days": "GET",
+    "bot-export": "GET",
+    "bot-template": "GET POST",
     "bot-performance": "GET",
     "bot-trades-csv": "GET",
     "bot-days-csv": "GET",
@@ -47,6 +49,9 @@ OWNED = {
     "account-limits": "POST",
     "account-transfer": "GET POST",
     "transfer-close": "POST",
+    "template-export": "GET",
+    "template-rename": "POST",
+    "template-delete": "GET POST",
     "token-revoke": "POST",
 }
 #: Pages that show the reader's own rows.
@@ -61,6 +66,10 @@ PERSONAL = {
     "activity": "GET",
     "activity-rows": "GET",
     "activity-csv": "GET",
+    "bots-import": "GET POST",
+    "bots-export": "GET",
+    "templates": "GET",
+    "templates-export": "GET",
     "performance": "GET",
     "performance-fills": "GET",
     "performance-trades-csv": "GET",
@@ -102,6 +111,9 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
         "account-limits": key.account_id,
         "account-transfer": key.account_id,
         "transfer-close": key.account.transfers.get().pk,
+        "template-export": bot.owner.templates.get().pk,
+        "template-rename": bot.owner.templates.get().pk,
+        "template-delete": bot.owner.templates.get().pk,
         "token-revoke": token.pk,
     }
     found = {name: path for path, name in _patterns(get_resolver())}
@@ -113,9 +125,10 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
 
 @pytest.fixture
 def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
-    from bots import control
+    from bots import control, portable
 
     bot = bot_of(alice, name="Alice's secret bot")
+    portable.keep(alice, "Recipe of Alice's secret bot", bot)
     state_of(bot, "running", "in_position", "trade", **holding())
     decision(bot)
     filled(bot, "buy", "1", "100")
@@ -159,6 +172,7 @@ def test_nobody_else_sees_or_moves_what_alice_owns(
     assert ApiKey.objects.filter(pk=key.pk).exists()
     assert ApiToken.objects.get(pk=token.pk).revoked_at is None
     assert Transfer.objects.get().status == "unknown"
+    assert bot.owner.templates.get().name == "Recipe of Alice's secret bot"
 
 
 def test_a_foreign_bot_and_an_unknown_one_get_the_same_answer(
@@ -178,7 +192,8 @@ def test_personal_pages_never_show_anothers_rows(
 ) -> None:
     bot, _key, _token = belongings
     sign_in(client, mallory)
-    extras = ["/?q=secret", f"/bots/new/?from={bot.pk}"]
+    extras = ["/?q=secret", f"/bots/new/?from={bot.pk}", "/bots/bulk/?q=secret"]
+    extras += [f"/bots/new/?template={bot.owner.templates.get().pk}"]
     narrowed = f"?bot={bot.pk}&mode=paper&currency=USDT"
     extras += [f"/performance/fills/{narrowed}", f"/performance/fills.csv{narrowed}"]
     paths = [p for p, name in _patterns(get_resolver()) if name in PERSONAL]
