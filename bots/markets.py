@@ -10,6 +10,8 @@ from bots.lifecycle import Mode
 from bots.models import Market
 from bots.models.fields import words
 
+#: Whether a bot trades there or not, workers keep these candles of watched markets.
+WATCHED_TIMEFRAME = "15m"
 #: Of equal finds, those quoted in these currencies come first, in this order.
 QUOTES = ("USDT", "USDC", "USD")
 #: Paper bots trade on the prices of the real exchange: one list is as good as the other.

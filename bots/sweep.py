@@ -1,14 +1,14 @@
 """What has to happen though every message was lost: each minute, from rows alone."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from bots import holders, housekeeping, reset, schedule, transferring, transfers
+from bots import holders, housekeeping, reset, schedule, transferring, transfers, watchlist
 from bots.lifecycle import Duty, Mode, PositionType
 from bots.models import (
     Account,
@@ -41,6 +41,7 @@ def sweep() -> dict[str, int]:
     checks = _queue_key_checks()
     balances = _queue_balances()
     markets = _queue_markets()
+    watched = _queue_watched(now)
     comparisons = _queue_comparisons()
     transfers_ = _queue_transfers()
     housekeeping.prune_candles(now)
@@ -53,6 +54,7 @@ def sweep() -> dict[str, int]:
         "key_checks": checks,
         "balances": balances,
         "markets": markets,
+        "watched": watched,
         "comparisons": comparisons,
         "transfers": transfers_,
     }
@@ -138,6 +140,14 @@ def _queue_markets() -> int:
     for where in old:
         schedule.send("bots.tasks.refresh_markets", *where)
     return len(old)
+
+
+def _queue_watched(now: datetime) -> int:
+    """Queue a reading of watched markets wherever a candle has closed that nobody has brought."""
+    places = watchlist.places(now)
+    for place in places:
+        schedule.send("bots.tasks.refresh_watched", *place)
+    return len(places)
 
 
 def _markets_wanted(kind: PositionType) -> set[tuple[str, str]]:

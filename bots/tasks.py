@@ -9,7 +9,7 @@ from datetime import timedelta
 from celery import shared_task
 from celery.signals import worker_init, worker_ready
 
-from bots import accounts, control, reset, schedule, tick, transferring
+from bots import accounts, control, reset, schedule, tick, transferring, watchlist
 from bots import reconcile as reconciling
 from bots import sweep as sweeping
 from bots.models import Heartbeat
@@ -80,6 +80,11 @@ def refresh_markets(exchange: str, mode: str, position_type: str = "spot") -> No
         accounts.refresh_markets(exchange, mode, position_type, max_age=timedelta(minutes=1))
     except ExchangeError as error:
         log.warning("%s rules of %s (%s) not read: %s", position_type, exchange, mode, error)
+
+
+@shared_task
+def refresh_watched(exchange: str, mode: str, position_type: str) -> None:
+    watchlist.refresh(watchlist.Place(exchange, mode, position_type))
 
 
 @shared_task

@@ -76,7 +76,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         widgets = {
             **dict.fromkeys(MONEY, forms.TextInput),
             "exchange": forms.TextInput(attrs={"list": "exchanges", "autocomplete": "off"}),
-            "symbol": forms.TextInput(attrs={"list": "symbols", "autocomplete": "off"}),
+            "symbol": forms.TextInput(attrs={"autocomplete": "off"}),
             "strategy": forms.Select,
         }
         labels = LABELS

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from bots import markets, schedule
+from bots import candles, markets, schedule
 from bots.forms.bot import exchanges
 from bots.lifecycle import Mode, PositionType
 from bots.models import Market, Watch
@@ -25,6 +25,7 @@ from bots.models.validity import SIMULATED
 from bots.templatetags.show import number
 from bots.views.common import Request, page_of
 from bots.views.exposure import HUNDRED
+from bots.views.prices import Price, frame_of, prices_of
 from trading.exchanges import names
 
 SUGGESTED = 30
@@ -48,12 +49,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A market as the list shows it; `bots` counts the reader's own."""
+    """A market as the list shows it; `bots` counts the reader's own, `price` None: unknown."""
 
     market: Market
     is_watched: bool
     bots: int
     fee: Decimal
+    price: Price | None
 
 
 def _place(request: Request, usual: Place) -> Place:
@@ -108,12 +110,14 @@ def index(request: Request) -> HttpResponse:
     page = page_of(request, found.order_by(Exists(watches).desc(), *found.query.order_by))
     shown = [market.pk for market in page.object_list]
     watched = set(request.user.watches.filter(market__in=shown).values_list("market", flat=True))
+    prices = prices_of(list(page.object_list))
     page.object_list = [
         Row(
             market=market,
             is_watched=market.pk in watched,
             bots=own[place.exchange, place.mode, place.position_type, market.symbol],
             fee=fee_of(market),
+            price=prices.get(market.pk),
         )
         for market in page.object_list
     ]
@@ -152,8 +156,11 @@ def detail(request: Request, pk: int) -> HttpResponse:
     """Show one market: its rules in plain words, and the reader's bots there."""
     market = _find(pk)
     here = {"exchange": market.exchange, "mode": market.mode, "symbol": market.symbol}
+    price = prices_of([market]).get(market.pk)
     context = {
         "market": market,
+        "price": price,
+        "chart": frame_of(price, market.price_tick) if price else None,
         "kind": PositionType(market.position_type).label,
         "mode": Mode(market.mode).label,
         "fee": f"{number(fee_of(market))} %",
@@ -173,7 +180,12 @@ def _find(pk: int) -> Market:
 def watch(request: Request, pk: int) -> HttpResponse:
     """Put a market on the reader's list (`on=1`) or take it off; pressing twice does no harm."""
     market = _find(pk)
-    Watch.put(request.user, market, on=request.POST.get("on") == "1")
+    is_on = request.POST.get("on") == "1"
+    Watch.put(request.user, market, on=is_on)
+    if is_on and cache.add(f"watch-sent-{request.user.pk}", 1, 5):
+        # The next sweep would bring its candles, too.
+        place = candles.key_of(market.exchange, market.mode, market.symbol, "")
+        schedule.send("bots.tasks.refresh_watched", *place[:2], market.position_type.value)
     return redirect(_back(request, market))
 
 

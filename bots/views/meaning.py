@@ -98,7 +98,9 @@ def notes(values: Values) -> dict[str, Any]:
     stakes = Stakes.of(values)
     verdict = judge(market, symbol, stakes, is_listed=market is not None or rows.exists())
     # A symbol that is still being typed has no currency yet.
-    currency = market.quote if market else quote_of(symbol) if "/" in symbol else ""
+    currency = quote_of(symbol) if "/" in symbol else _("(quote currency)")
+    if market:
+        currency = market.quote
     return {
         "warnings": [*verdict.refusals, *verdict.warnings, *_warnings_of_leverage(values)],
         "sentences": list(_sentences(values, stakes, currency)),

@@ -10,11 +10,22 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 from django.utils import timezone
 
-from bots import control
-from bots.models import ApiKey, BotConfig, BotState, Comparison, DayStats, Order, User
+from bots import candles, control
+from bots.models import (
+    ApiKey,
+    BotConfig,
+    BotState,
+    Comparison,
+    DayStats,
+    Market,
+    Order,
+    User,
+    Watch,
+)
 from tests.axe.addresses import Address
 from tests.doors.content import fill, resting_order
 from tests.pages.builders import bot_of, candles_of, decision, filled, holding, market, state_of
+from trading.market import Candles
 
 D = Decimal
 LONG_NAME = "A bot whose name is as long as its owner found necessary to tell it from others"
@@ -120,6 +131,19 @@ def _short(owner: User, key: ApiKey) -> BotConfig:
     return bot
 
 
+def _watched(owner: User) -> Market:
+    """A watched market with a day of candles; another one is halted and has none."""
+    shown = market()
+    market("HALT/USDT", is_tradable=False)
+    Watch.put(owner, shown, on=True)
+    end = round(timezone.now().timestamp() * 1000) // 900_000 * 900_000
+    prices = [(end - at * 900_000, 64_000 + 37 * (at % 9)) for at in range(100, 0, -1)]
+    rows = [(time, one, one + 9, one - 9, one, 1) for time, one in prices]
+    key = candles.key_of("simulated", "paper", shown.symbol, "15m")
+    candles.store(key, Candles.from_rows(shown.symbol, "15m", rows))
+    return shown
+
+
 def _keys(owner: User) -> ApiKey:
     """A key with all rights that was checked, and one that the exchange refused."""
     secrets = {"api_key": "PUBLICabcdefgh1234", "secret_key": "SECRETabcdefgh5678"}
@@ -141,6 +165,8 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         f"/bots/new/?from={holder.pk}",
         f"/bots/new/?template={alice.templates.get().pk}",
         "/?status=error",
+        "/markets/?exchange=kraken",
+        "/markets/?q=nothing+is+called+so",
         "/?q=nothing+is+called+so",
         "/there-is-no-such-page/",
     ]
@@ -168,7 +194,7 @@ def build(settings: Any) -> Scene:
     alice = User.objects.create_user("alice", "alice@example.com", "alice-has-a-long-password")
     emma = User.objects.create_user("emma", password="emma-has-a-long-password")
     olga = User.objects.create_superuser("olga", password="olga-has-a-long-password")
-    market()
+    shown = _watched(alice)
     content = fill(alice)
     key = _keys(alice)
     holder = _holder(alice)
@@ -177,6 +203,7 @@ def build(settings: Any) -> Scene:
     BotState.objects.filter(pk=content.bot.pk).update(last_ok_at=timezone.now())
     values: dict[str, Mapping[str, object]] = {
         "bots/": {"pk": holder.pk},
+        "markets/": {"pk": shown.pk},
         "bot-accept": {"pk": differs.pk},
         "key-delete": {"pk": key.pk},
         "templates/": {"pk": alice.templates.get().pk},

@@ -64,6 +64,7 @@ FLOORS: list[set[str]] = [
         "recompute",
         "tick",
         "outcome",
+        "watchlist",
     },
     {"invariants", "demo", "performance", "bulk", "portable", "watch", "activity", "charting"},
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
@@ -157,7 +158,7 @@ def test_the_models_know_nothing_but_lifecycle_and_each_other() -> None:
 def test_a_page_never_reaches_an_exchange() -> None:
     """Balance, key checks and market rules are rows that workers refresh."""
     asking = ["bots.connect", "bots.tick", "bots.accounts", "bots.reconcile", "bots.settle"]
-    asking += ["bots.transferring"]
+    asking += ["bots.transferring", "bots.watchlist"]
     doors = ["bots/views", "bots/api", "bots/forms", "bots/templatetags"]
     for module in asking:
         assert importers(module, *doors) == set(), module

@@ -1,7 +1,7 @@
 """The search over an exchange's markets, the watch-list, and the page of one market."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +11,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from bots import markets
+from bots import candles, markets
 from bots.models import Market, User, Watch
 from bots.models.fields import words
 from tests.pages.builders import bot_of, market, sign_in, text_of
+from trading.market import TIMEFRAMES, Candles
 
 BASES = ["BTC", "ETH", "BNB", "XRP", "BCH", "BIT", "BTCST", "ETHFI", "WBTC", "1000SATS"]
 BASES += ["INJ", "USDC", "ICP", "IOTA", "BRK.B", "币安人生"]
@@ -131,7 +132,7 @@ def test_the_page_asks_few_questions_however_long_the_list(client: Client, alice
     for query in ("", "?q=abc", "?q=abc+usdt&watched=1", "?page=7"):
         with CaptureQueriesContext(connection) as asked:
             assert client.get(f"/markets/{query}").status_code == 200
-        assert len(asked) <= 8, [row["sql"][:90] for row in asked]
+        assert len(asked) <= 9, [row["sql"][:90] for row in asked]
     with CaptureQueriesContext(connection) as asked:
         body = client.get("/markets/suggest/?exchange=simulated&symbol=abc").content.decode()
     assert body.count("<li") == 2
@@ -242,3 +243,70 @@ def test_strangers_see_no_market_and_each_star_wants_a_token(alice: User) -> Non
     assert strict.post(f"/markets/{row.pk}/watch/", {"on": "1"}).status_code == 403
     assert strict.get(f"/markets/{row.pk}/watch/").status_code == 405
     assert not Watch.objects.exists()
+
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def _store(symbol: str, timeframe: str, closes: list[float], end: datetime = NOW) -> None:
+    """Store candles that each open at the close before and are one wide around it."""
+    length, last = TIMEFRAMES[timeframe], round(end.timestamp() * 1000)
+    first = last - len(closes) * length
+    rows = [
+        (first + at * length, closes[max(at - 1, 0)], close + 1, close - 1, close, 1.0)
+        for at, close in enumerate(closes)
+    ]
+    key = candles.key_of("simulated", "paper", symbol, timeframe)
+    candles.store(key, Candles.from_rows(symbol, timeframe, rows))
+
+
+def test_prices_come_from_stored_candles_with_their_age_and_the_days_change(
+    client: Client,
+) -> None:
+    row = market("ETH/USDT")
+    # A day of 15 minutes from 100 to 195, and an older one of which nothing counts.
+    _store("ETH/USDT", "15m", [50.0] * 10 + [100.0 + at for at in range(96)])
+    shown = client.get("/markets/").context["page"][0].price
+    assert (shown.last, shown.at, len(shown.line)) == (Decimal(195), NOW, 96)
+    # The day's first candle opened where the old one closed.
+    assert (shown.change, shown.high, shown.low) == (Decimal(290), Decimal(196), Decimal(99))
+    text = text_of(client.get(f"/markets/{row.pk}/"))
+    assert "195.00 USDT" in text
+    assert "+290.00 %" in text
+    assert "candle closed" in text
+
+
+def test_the_freshest_candle_tells_the_price_and_a_short_series_no_change(client: Client) -> None:
+    market("ETH/USDT")
+    _store("ETH/USDT", "15m", [100.0] * 97, NOW - timedelta(minutes=10))
+    _store("ETH/USDT", "1m", [120.0] * 30)
+    shown = client.get("/markets/").context["page"][0].price
+    assert (shown.last, shown.at) == (Decimal(120), NOW)
+    assert shown.change == Decimal(20)
+    assert [point.price for point in shown.line][-2:] == [Decimal(100), Decimal(120)]
+    market("SOL/USDT")
+    _store("SOL/USDT", "1m", [7.0] * 30)
+    found = {one.market.symbol: one.price for one in client.get("/markets/").context["page"]}
+    assert found["SOL/USDT"].change is None
+    assert client.get("/markets/?q=sol").status_code == 200
+
+
+def test_a_day_with_its_beginning_missing_has_no_change(client: Client) -> None:
+    row = market("ETH/USDT")
+    _store("ETH/USDT", "15m", [100.0] * 20, NOW - timedelta(days=2))
+    _store("ETH/USDT", "15m", [110.0] * 20)
+    assert client.get("/markets/").context["page"][0].price.change is None
+    assert client.get(f"/markets/{row.pk}/").status_code == 200
+
+
+def test_a_market_without_candles_says_how_to_get_them(
+    client: Client, sent: list[tuple[str, tuple[object, ...]]]
+) -> None:
+    row = market("ETH/USDT")
+    page = f"/markets/{row.pk}/"
+    assert "Press the star and a worker reads them" in text_of(client.get(page))
+    client.post(f"{page}watch/", {"on": "1"})
+    assert sent == [("bots.tasks.refresh_watched", ("simulated", "live", "spot"))]
+    assert "A worker reads them within a few minutes." in text_of(client.get(page))
+    client.post(f"{page}watch/", {"on": "0"})
+    assert len(sent) == 1
