@@ -31,6 +31,7 @@ BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
     "pages": [(["bench.pages"], SQLITE), (["bench.pages"], POSTGRES)],
     "markets": [(["bench.markets"], SQLITE), (["bench.markets"], POSTGRES)],
     "performance": [(["bench.performance"], SQLITE), (["bench.performance"], POSTGRES)],
+    "admin": [(["bench.admin"], SQLITE), (["bench.admin"], POSTGRES)],
     "memory": [(["bench.memory"], SQLITE)],
 }
 

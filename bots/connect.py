@@ -7,6 +7,7 @@ from django.conf import settings
 
 from bots import failpoints
 from bots.lifecycle import Mode, PositionType
+from bots.meters import shared_meters
 from bots.models import Account, ApiKey, BotConfig
 from bots.models.fields import Undecryptable
 from bots.models.validity import SIMULATED
@@ -22,6 +23,7 @@ from trading.exchanges.ccxt_exchange import (
     shared_feed,
 )
 from trading.exchanges.paper import PaperExchange
+from trading.exchanges.silence import account_mark
 from trading.exchanges.simulated import SimulatedFeed
 from trading.market_data import SharedFeed
 
@@ -96,6 +98,7 @@ def account_exchange(account: Account, position_type: str = PositionType.SPOT) -
     """Return a testnet or live account, spot or futures, opened with its key."""
     # The key first: without a usable one not even the network is asked.
     credentials = _credentials(account)
+    shared_meters().belongs(account_mark(credentials.api_key), account.pk)
     return open_account(
         _ccxt_feed(account.exchange, account.mode, position_type),
         credentials,
@@ -114,6 +117,7 @@ def _ccxt_feed(exchange: str, mode: str, position_type: str) -> CcxtFeed:
         timeout_s=settings.HTTP_TIMEOUT_SECONDS,
         markets_ttl_s=settings.MARKETS_TTL_SECONDS,
         silences=shared_silences(),
+        meter=shared_meters(),
     )
 
 

@@ -4,6 +4,7 @@ Ticks are acknowledged before they run and never retried: a second run could sen
 """
 
 import logging
+import time
 from datetime import timedelta
 
 from celery import shared_task
@@ -12,7 +13,9 @@ from celery.signals import worker_init, worker_ready
 from bots import accounts, control, reset, schedule, tick, transferring, watchlist
 from bots import reconcile as reconciling
 from bots import sweep as sweeping
+from bots.meters import shared_meters
 from bots.models import Heartbeat
+from bots.watch import inspection
 from trading.exchange import ExchangeError
 from trading.exchanges import ccxt_exchange
 
@@ -34,7 +37,10 @@ def _catch_up(**_: object) -> None:
 
 @shared_task
 def run_bot(bot_id: int) -> None:
-    tick.run(bot_id, only_if_due=True)
+    begun, meters = time.monotonic(), shared_meters()
+    if tick.run(bot_id, only_if_due=True) is not None:
+        meters.ticked(time.monotonic() - begun)
+    meters.write()
 
 
 @shared_task
@@ -55,12 +61,19 @@ def reconcile(bot_id: int) -> None:
 @shared_task
 def sweep() -> None:
     sweeping.sweep()
+    schedule.send("bots.tasks.inspect")
 
 
 @shared_task
 def canary() -> None:
     """Prove that a worker takes messages: the row's age is the platform's health."""
     Heartbeat.beat("worker")
+    shared_meters().write()
+
+
+@shared_task
+def inspect() -> None:
+    inspection.inspect()
 
 
 @shared_task

@@ -13,7 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from bots import control, setup
-from bots.admin.acts import VIA, Act, Acting
+from bots.admin.acts import VIA, Act, Acting, each
 from bots.admin.base import NoChanges, ReadOnly, money
 from bots.admin.filters import OfOwner, Watching
 from bots.models import Account, ApiKey, ApiToken, Balance, Comparison, Transfer, User
@@ -49,7 +49,7 @@ USER_ACTS = (
         title=_("Deactivate: their bots switch off"),
         done=gettext_noop("Deactivated."),
         run=_deactivate,
-        foresee=_will_deactivate,
+        foresee=each(_will_deactivate),
         permission="change",
     ),
     Act(
@@ -57,7 +57,7 @@ USER_ACTS = (
         title=_("Halt all their bots"),
         done=gettext_noop("Halted."),
         run=_halt,
-        foresee=_will_halt,
+        foresee=each(_will_halt),
         permission="operate",
     ),
 )
@@ -164,7 +164,7 @@ KEY_ACTS = (
         title=_("Check the key now"),
         done=gettext_noop("A check of the key was asked for."),
         run=_check,
-        foresee=_will_check,
+        foresee=each(_will_check),
     ),
 )
 TOKEN_ACTS = (
@@ -173,7 +173,7 @@ TOKEN_ACTS = (
         title=_("Revoke"),
         done=gettext_noop("Revoked."),
         run=_revoke,
-        foresee=_will_revoke,
+        foresee=each(_will_revoke),
         permission="revoke",
     ),
 )

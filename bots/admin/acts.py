@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
+from bots import schedule
 from bots.change import Refusal
 from bots.models import Outpaced, User
 
@@ -33,16 +34,23 @@ class Act:
     """What may be done with a row, and what is said of it.
 
     `run` gets the row, who asks and why; it returns whether anything changed, and raises Refusal
-    where it cannot be done. `foresee` says beforehand what will become of one row. `done` is the
+    where it cannot be done. `foresee` says beforehand what will become of each row. `done` is the
     log's text, English, translated where it is read. `permission`: what the operator needs.
+    `leaves`: whether a row would be left with something (a position) that is to be asked about.
     """
 
     name: str
     title: Any
     done: str
     run: Callable[[Any, User, str], bool]
-    foresee: Callable[[Any], str]
+    foresee: Callable[[Sequence[Any]], list[str]]
     permission: str = "operate"
+    leaves: Callable[[Any], bool] | None = None
+
+
+def each(foresee: Callable[[Any], str]) -> Callable[[Sequence[Any]], list[str]]:
+    """Return a foreseer of many rows from one of a single row."""
+    return lambda rows: [foresee(row) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,7 @@ class Line:
     row: Any
     text: str
     kind: str = ""
+    leaves: bool = False
 
 
 class Why(forms.Form):
@@ -91,13 +100,22 @@ class Acting(ModelAdmin[Any]):
             return None
         form = Why(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
-            lines = [Line(row=row, text=act.foresee(row)) for row in chosen]
+            texts = act.foresee(chosen)
+            lines = [
+                Line(row=row, text=text, leaves=act.leaves is not None and act.leaves(row))
+                for row, text in zip(chosen, texts, strict=True)
+            ]
             return self._page(request, act, lines, form=form)
         why = form.cleaned_data["why"]
-        lines = [self._do(request, act, row, why) for row in chosen]
+        with schedule.together():
+            lines = [self._do(request, act, row, why) for row in chosen]
         return self._page(request, act, lines, done=sum(line.kind == "done" for line in lines))
 
     def _do(self, request: HttpRequest, act: Act, row: Any, why: str) -> Line:
+        told = request.POST.getlist("leaves")
+        if act.leaves is not None and act.leaves(row) and str(row.pk) not in told:
+            text = gettext("It opened a position meanwhile: choose what becomes of it.")
+            return Line(row=row, text=text, kind="refused")
         try:
             changed = act.run(row, cast("User", request.user), why)
         except Refusal as refusal:

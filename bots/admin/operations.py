@@ -7,7 +7,16 @@ from django.utils.translation import gettext_lazy as _
 from bots.admin.acts import reading
 from bots.admin.base import ReadOnly, money
 from bots.admin.filters import Watching
-from bots.models import Heartbeat, Market, Silence, StoredCandles
+from bots.models import (
+    Gauge,
+    Heartbeat,
+    Inspection,
+    Market,
+    Silence,
+    StoredCandles,
+    TickTimes,
+    Watch,
+)
 
 
 @admin.register(Heartbeat)
@@ -21,6 +30,30 @@ class Silences(ReadOnly[Silence]):
     list_filter = [Watching, "quiet"]
     search_fields = ["scope", "why"]
     ordering = ["-until"]
+
+
+@admin.register(Gauge)
+class Gauges(ReadOnly[Gauge]):
+    list_display = ["scope", "kind", "what", "account", "value", "most", "at", "ends_at"]
+    list_filter = [Watching, "kind"]
+    list_select_related = ["account"]
+    search_fields = ["scope", "account__label", "account__owner__username"]
+
+
+@admin.register(TickTimes)
+class Times(ReadOnly[TickTimes]):
+    list_display = ["minute", "process", "ticks", "slowest"]
+
+    @admin.display(description=_("ticks"))
+    def ticks(self, times: TickTimes) -> int:
+        """Return how many ticks that process made in that minute."""
+        return sum(times.counts)
+
+
+@admin.register(Inspection)
+class Inspections(ReadOnly[Inspection]):
+    list_display = ["begun_at", "ended_at", "bots", "violations"]
+    list_filter = [Watching]
 
 
 @admin.register(Market)
@@ -44,6 +77,13 @@ class CandlesOfMarkets(ReadOnly[StoredCandles]):
     list_filter = ["exchange", "mode", "timeframe"]
     search_fields = ["symbol"]
     hidden = ("data",)
+
+
+@admin.register(Watch)
+class Watches(ReadOnly[Watch]):
+    list_display = ["user", "market"]
+    list_select_related = ["user", "market"]
+    search_fields = ["user__username", "market__symbol"]
 
 
 @admin.register(LogEntry)

@@ -1,5 +1,6 @@
 """What an operator does to chosen bots: the owner's verbs, each with a reason, each in the log."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -10,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
-from bots import control, reset, schedule
-from bots.admin.acts import VIA, Act, Acting
+from bots import bulk, control, reset, schedule
+from bots.admin.acts import VIA, Act, Acting, each
 from bots.lifecycle import Duty, Mode, Reason, Status, WindDown
 from bots.models import ApiKey, BotConfig, BotState, User
 from bots.templatetags.show import number
@@ -68,23 +69,31 @@ def _is_at_work(state: BotState | None) -> bool:
     return state is not None and state.duty == Duty.TRADE and state.status in AT_WORK
 
 
+def _holds(bot: BotConfig) -> bool:
+    state = bot.state_or_none
+    return state is not None and state.in_position
+
+
 def _position(state: BotState, bot: BotConfig) -> dict[str, str]:
     size = number(state.current_position_size)
     return {"size": size, "coin": bot.symbol.partition("/")[0]}
 
 
-def will_start(bot: BotConfig) -> str:
-    """Say what a start would do."""
-    try:
-        control.check_may_start(bot)
-    except control.Refusal as refusal:
-        return gettext("Will be refused: %s") % refusal.message
-    state = bot.state_or_none
-    if _is_at_work(state):
+def will_start(bots: Sequence[BotConfig]) -> list[str]:
+    """Say what a start would do to each."""
+    return [_will_start(one) for one in bulk.foresee(bots, bulk.Act.START)]
+
+
+def _will_start(one: bulk.Foreseen) -> str:
+    if one.fate == bulk.Fate.REFUSED:
+        return gettext("Will be refused: %s") % one.why
+    if one.fate == bulk.Fate.RUNS:
         return gettext("Runs already: stays as it is.")
-    if state is not None and state.in_position:
+    if one.is_keyless:
+        return gettext("Starts, and its first tick switches it off: its account has no key.")
+    if one.holds:
         text = gettext("Starts, and watches its position of %(size)s %(coin)s again.")
-        return text % _position(state, bot)
+        return text % _position(one.bot.state, one.bot)
     return gettext("Starts; its next tick may open a position.")
 
 
@@ -145,7 +154,8 @@ def _stopping(name: str, title: Any, done: str, position: WindDown, reason: Reas
         title=title,
         done=done,
         run=partial(stop, position=position, reason=reason),
-        foresee=partial(will_stop, position=position),
+        foresee=each(partial(will_stop, position=position)),
+        leaves=_holds if name == "stop_and_leave" else None,
     )
 
 
@@ -162,13 +172,13 @@ ACTS = (
     _stopping("halt", _("Halt: stop at once, leave the positions"), gettext_noop("Halted."),
               WindDown.LEAVE, Reason.HALT),
     Act(name="compare", title=_("Compare with the exchange now"),
-        done=gettext_noop("A comparison was asked for."), run=compare, foresee=will_compare),
+        done=gettext_noop("A comparison was asked for."), run=compare, foresee=each(will_compare)),
     Act(name="check_key", title=_("Check the key now"),
         done=gettext_noop("A check of the key was asked for."), run=check_key,
-        foresee=will_check_key),
+        foresee=each(will_check_key)),
     Act(name="reset_day", title=_("Begin the next trading day now"),
         done=gettext_noop("Rolled over to the next trading day."), run=roll_over,
-        foresee=will_roll_over),
+        foresee=each(will_roll_over)),
 )  # fmt: skip
 
 
@@ -180,7 +190,7 @@ class Verbs(Acting):
     def subjects(self, rows: QuerySet[Any]) -> QuerySet[BotConfig]:
         """Return the bots behind the chosen rows, with what the acts look at."""
         bots = BotConfig.objects.filter(pk__in=rows.values("pk"))
-        return bots.select_related("owner", "account", "state").order_by("pk")
+        return bots.select_related("owner", "account__key", "state").order_by("pk")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Whether this operator may act on bots."""

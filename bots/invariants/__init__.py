@@ -6,11 +6,12 @@ from datetime import datetime
 from django.utils import timezone
 
 from bots.invariants import ledger, safety, state
+from bots.invariants.among import EVERY, Among
 from bots.invariants.violation import Violation
 
-__all__ = ["RULES", "Violation", "check"]
+__all__ = ["EVERY", "RULES", "Among", "Violation", "check"]
 
-RULES: tuple[Callable[[datetime], Iterator[Violation]], ...] = (
+RULES: tuple[Callable[[datetime, Among], Iterator[Violation]], ...] = (
     state.one_tick,
     ledger.ledger_is_whole,
     state.states_are_legal,
@@ -29,10 +30,10 @@ RULES: tuple[Callable[[datetime], Iterator[Violation]], ...] = (
 )
 
 
-def check(now: datetime | None = None) -> list[Violation]:
+def check(now: datetime | None = None, among: Among = EVERY) -> list[Violation]:
     """Evaluate every invariant that the database alone can show. Empty: all hold.
 
-    `now`: the time to judge days by (replays bring their own).
+    `now`: the time to judge days by (replays bring their own). `among`: these bots only.
     """
     at = now or timezone.now()
-    return [violation for rule in RULES for violation in rule(at)]
+    return [violation for rule in RULES for violation in rule(at, among)]

@@ -6,6 +6,7 @@ from bots.models.candles import StoredCandles
 from bots.models.command import Command
 from bots.models.decision import Decision
 from bots.models.ledger import DayStats, Fill, Funding, Order
+from bots.models.measures import Gauge, Inspection, TickTimes
 from bots.models.operations import Heartbeat, Installation, Market, Silence
 from bots.models.paper import PaperBalance, PaperOrder
 from bots.models.state import BotState, Outpaced, StateEvent
@@ -28,7 +29,9 @@ __all__ = [
     "Decision",
     "Fill",
     "Funding",
+    "Gauge",
     "Heartbeat",
+    "Inspection",
     "Installation",
     "Market",
     "Order",
@@ -38,6 +41,7 @@ __all__ = [
     "Silence",
     "StateEvent",
     "StoredCandles",
+    "TickTimes",
     "Transfer",
     "User",
     "Watch",

@@ -5,12 +5,13 @@ inside the transaction that changes the bot; `nudge` queues ticks by name once t
 beat itself runs is in `bots.schedule.beat`.
 """
 
-from bots.schedule.nudge import nudge, nudge_spread, send, together
+from bots.schedule.nudge import nudge, nudge_spread, queued, send, together
 from bots.schedule.rows import (
     CANARY,
     MIDNIGHT,
     RUN_BOT,
     SWEEP,
+    beat_seen,
     bot_of,
     drift,
     ensure_platform_rows,
@@ -26,11 +27,13 @@ __all__ = [
     "MIDNIGHT",
     "RUN_BOT",
     "SWEEP",
+    "beat_seen",
     "bot_of",
     "drift",
     "ensure_platform_rows",
     "nudge",
     "nudge_spread",
+    "queued",
     "repair",
     "row_name",
     "scheduled",

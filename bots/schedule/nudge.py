@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 from bots.schedule.rows import RUN_BOT
 
@@ -46,6 +47,22 @@ def send(task: str, *args: int | str, expires: float = 60) -> bool:
         log.warning("broker did not take %s%r: %s", task, args, error)
         return False
     return True
+
+
+def queued() -> int | None:
+    """Return how many messages wait for a worker; None while the broker cannot be asked."""
+    queue = current_app.conf.task_default_queue
+    connection: Any
+    with current_app.connection_for_read() as connection:
+        try:
+            connection.ensure_connection(max_retries=1, timeout=2)
+            found = connection.default_channel.queue_declare(queue, passive=True)
+        except ChannelError:
+            return 0  # nobody has used the queue yet
+        except (OperationalError, OSError, *connection.recoverable_connection_errors) as error:
+            log.warning("broker did not tell the length of its queue: %s", error)
+            return None
+        return int(found.message_count)
 
 
 def nudge_spread(bot_ids: Sequence[int], seconds: float) -> None:

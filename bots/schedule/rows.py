@@ -3,11 +3,12 @@
 import json
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django_celery_beat.models import (
     CrontabSchedule,
     IntervalSchedule,
@@ -123,6 +124,13 @@ def scheduled() -> dict[int, int]:
     """Return what beat is told: bot id -> seconds, of the rows that are switched on."""
     rows = _bot_rows().filter(enabled=True)
     return {json.loads(row.args)[0]: row.interval.every for row in rows}
+
+
+def beat_seen() -> datetime | None:
+    """Return when beat last sent one of the platform's rows; it writes that once a minute."""
+    rows = PeriodicTask.objects.filter(name__in=[SWEEP, CANARY])
+    newest: datetime | None = rows.aggregate(newest=Max("last_run_at"))["newest"]
+    return newest
 
 
 def ensure_platform_rows() -> None:

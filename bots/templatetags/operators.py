@@ -1,6 +1,8 @@
-"""What the admin's first page shows of bots.watch."""
+"""What the admin's first page and the status page show of bots.watch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -9,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from bots.templatetags.show import number
 from bots.watch import QUESTIONS, Question
 
 register = template.Library()
@@ -28,6 +31,20 @@ class Tile:
         if not self.count:
             return "calm"
         return "error" if self.question.is_grave else "waiting"
+
+
+@register.filter
+def seconds(value: float) -> str:
+    """Write how long something took: 240 ms, 1.3 s."""
+    if value < 1:
+        return f"{number(Decimal(str(value * 1000)), 0)} ms"
+    return f"{number(Decimal(str(value)), 1)} s"
+
+
+@register.filter
+def calm(asked: Iterable[Any]) -> int:
+    """Return how many questions found nothing."""
+    return sum(not one.count for one in asked)
 
 
 @register.simple_tag

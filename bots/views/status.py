@@ -1,69 +1,81 @@
 """For operators: does the platform live, and which bots and orders need a look."""
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from bots import schedule
 from bots.lifecycle import Duty, Status
-from bots.models import BotState, Heartbeat, Order, User
+from bots.models import BotState, Silence, User
 from bots.views import words
-from bots.views.common import PAGE_SIZE, Request
+from bots.views.common import Request
+from bots.watch import QUESTIONS, Question, find, platform
 
-#: Sign of life -> (what it is, and the setting that says how old it may be; None: only shown).
-PARTS: dict[str, tuple[Any, str | None]] = {
-    # Beat sends the canary that the worker answers: one sign of life for both.
-    "worker": (_("worker"), "CANARY_SECONDS"),
-    "sweep": (_("sweep"), "SWEEP_SECONDS"),
-    "reset": (_("daily reset"), None),
-}
+#: How many rows of each kind are shown: the admin's lists have them all.
+SHOWN = 5
+#: How many limits and silences are shown.
+LIMITS = 15
 
 
-def _parts(now: Any) -> list[dict[str, Any]]:
-    beats = {beat.name: beat for beat in Heartbeat.objects.all()}
-    rows = []
-    for name, (label, setting) in PARTS.items():
-        beat = beats.pop(name, None)
-        allowed = 3 * getattr(settings, setting) if setting else None
-        age = (now - beat.at).total_seconds() if beat else None
-        is_late = allowed is not None and (age is None or age > allowed)
-        rows.append({"label": label, "beat": beat, "is_late": is_late, "allowed": allowed})
-    rows += [{"label": beat.name, "beat": beat, "is_late": False} for beat in beats.values()]
-    return rows
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A question, how many rows it finds, and where they are listed (operators of the admin)."""
+
+    question: Question
+    count: int
+    url: str
 
 
-def _late(now: Any) -> list[BotState]:
-    """Return bots with duty that missed three of their intervals, the oldest first."""
-    rows = BotState.objects.exclude(duty=Duty.NONE).select_related("bot", "bot__owner")
-    return [state for state in rows.order_by("last_run_at")[:1000] if state.is_late(now)]
+def _asked(now: datetime) -> list[Asked]:
+    return [
+        Asked(
+            question=question,
+            count=question.rows(now).count(),
+            url=f"admin:bots_{question.model._meta.model_name}_changelist",
+        )
+        for question in QUESTIONS
+    ]
 
 
 @login_required
 @require_safe
 def status(request: Request) -> HttpResponse:
-    """Show signs of life, late bots and unsettled orders; for anyone but operators a 404."""
+    """Show how the platform does and what needs a look; for anyone but operators a 404."""
     if not request.user.is_staff:
         raise Http404
     now = timezone.now()
     counts = dict(BotState.objects.values_list("status").annotate(n=Count("pk")))
-    unsettled = Order.objects.filter(is_settled=False).select_related("bot", "bot__owner")
-    held = BotState.objects.filter(in_position=True).select_related("bot__owner")
-    unwatched = [state for state in held if state.is_unwatched]
+    states = ("bot__owner",)
+    questions = [find("unknown"), find("unsettled")]
+    orders = [
+        order
+        for question in questions
+        for order in question.rows(now).select_related(*states).order_by("pk")[:SHOWN]
+    ]
     context = {
         "now": now,
-        "parts": _parts(now),
-        "late": _late(now)[:PAGE_SIZE],
-        "orders": unsettled.order_by("pk")[:PAGE_SIZE],
+        "signs": platform.signs(now),
+        "queued": schedule.queued(),
+        "on_duty": BotState.objects.exclude(duty=Duty.NONE).count(),
+        "latency": platform.latency(now),
+        "deadline": settings.TICK_DEADLINE_SECONDS,
+        "budgets": platform.budgets(now, LIMITS),
+        "silences": Silence.objects.filter(until__gt=now).order_by("-until")[:LIMITS],
+        "clocks": platform.clocks(),
+        "inspections": platform.inspections(),
+        "asked": _asked(now),
+        "late": find("late").rows(now).select_related(*states).order_by("last_run_at")[:SHOWN],
+        "unwatched": find("unwatched").rows(now).select_related(*states)[:SHOWN],
+        "orders": orders,
         "statuses": words.STATUSES,
         "counts": [(s.label, counts.get(s.value, 0)) for s in Status],
         "users": User.objects.filter(is_active=True).count(),
-        "overdue": BotState.objects.filter(Q(day_ends_at__lt=now)).count(),
-        "unwatched": unwatched[:PAGE_SIZE],
     }
     return render(request, "bots/status.html", context)

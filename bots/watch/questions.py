@@ -16,7 +16,16 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Duty, Mode, Status
-from bots.models import ApiKey, BotState, Comparison, Order, Silence, Transfer
+from bots.models import (
+    ApiKey,
+    BotState,
+    Comparison,
+    Gauge,
+    Inspection,
+    Order,
+    Silence,
+    Transfer,
+)
 from bots.models.state import Protection
 from trading.market import OrderStatus, OrderType
 
@@ -27,6 +36,10 @@ UNSETTLED_AFTER = timedelta(minutes=10)
 OVERDUE_AFTER = timedelta(minutes=2)
 #: A tick is behind when it is this many seconds later than one and a half of its intervals.
 GRACE_SECONDS = 10
+#: From this share of a limit on it is nearly used up.
+NEARLY = 0.8
+#: How far an exchange's clock may be from ours, in milliseconds.
+CLOCK_MS = 1000
 #: Kinds of order that may rest at the exchange for long.
 RESTING = (OrderType.LIMIT, OrderType.POST_ONLY, OrderType.STOP, OrderType.TARGET)
 
@@ -140,6 +153,15 @@ def _keys(now: datetime) -> Q:
     return Q(is_valid=False) | ~Q(check_fault="") | unchecked
 
 
+def _budgets(now: datetime) -> Q:
+    return Q(kind=Gauge.Kind.BUDGET, ends_at__gt=now, value__gte=F("most") * NEARLY)
+
+
+def _clocks(now: datetime) -> Q:
+    apart = Q(value__gt=CLOCK_MS) | Q(value__lt=-CLOCK_MS)
+    return Q(kind=Gauge.Kind.CLOCK, at__gt=now - timedelta(days=1)) & apart
+
+
 QUESTIONS: tuple[Question, ...] = (
     Question(
         name="stuck",
@@ -220,6 +242,28 @@ QUESTIONS: tuple[Question, ...] = (
         text=_("An exchange asked for silence, or a limit is nearly used up."),
         where=lambda now: Q(until__gt=now),
         is_grave=False,
+    ),
+    Question(
+        name="budgets",
+        model=Gauge,
+        title=_("Rate budgets nearly used up"),
+        text=_("Over four fifths of what an exchange allows an address or an account is used."),
+        where=_budgets,
+        is_grave=False,
+    ),
+    Question(
+        name="clocks",
+        model=Gauge,
+        title=_("Clocks apart"),
+        text=_("An exchange's clock and ours are more than a second apart."),
+        where=_clocks,
+    ),
+    Question(
+        name="violations",
+        model=Inspection,
+        title=_("Violated invariants"),
+        text=_("Passes of the last day that found something which must never be."),
+        where=lambda now: Q(begun_at__gt=now - timedelta(days=1), violations__gt=0),
     ),
     Question(
         name="errors",

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from bots import control, portable, tick
+from bots.meters import Meters
 from bots.models import (
     Account,
     ApiKey,
@@ -19,11 +20,13 @@ from bots.models import (
     Comparison,
     Funding,
     Heartbeat,
+    Inspection,
     Market,
     Order,
     Silence,
     Transfer,
     User,
+    Watch,
 )
 
 #: Found anywhere but in the encrypted column, they are a leak.
@@ -113,6 +116,12 @@ def fill(owner: User) -> Content:
         at=now,
         trading_day=now.date(),
     )
+    Inspection.objects.create(ended_at=now, bots=2)
+    meters = Meters()
+    meters.used("binance spot testnet", "f" * 64, "orders/10S", used=5, most=50, seconds=4)
+    meters.ahead("binance spot testnet", -12.4)
+    meters.ticked(0.2)
+    meters.write(at_once=True)
     Transfer.objects.create(
         account=key.account,
         currency="USDT",
@@ -123,12 +132,13 @@ def fill(owner: User) -> Content:
         via="page",
         expires_at=now,
     )
-    Market.objects.get_or_create(
+    market, _ = Market.objects.get_or_create(
         exchange="simulated",
         mode="paper",
         symbol="ETH/USDT",
         defaults={"base": "ETH", "quote": "USDT", "amount_step": 1, "price_tick": 1},
     )
+    Watch.put(owner, market, on=True)
     idle = control.create(
         owner,
         {

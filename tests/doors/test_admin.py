@@ -54,6 +54,7 @@ def pages(client: Client) -> list[tuple[str, str]]:
 
 def act(client: Client, model: type[Any], action: str, *pks: int) -> None:
     data = {"action": action, "_selected_action": list(pks)} | {"confirmed": "1", "why": "a drill"}
+    data["leaves"] = list(pks)
     assert client.post(url(model, "changelist"), data).status_code == 200
 
 

@@ -49,8 +49,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return messages
 
 
-def ask(client: Client, model: type[Any], action: str, *pks: int, **more: str) -> Any:
-    data = {"action": action, "_selected_action": list(pks), **more}
+def ask(client: Client, model: type[Any], action: str, *pks: int, **more: Any) -> Any:
+    data: dict[str, Any] = {"action": action, "_selected_action": list(pks), "leaves": list(pks)}
+    data |= more
     return client.post(url(model, "changelist"), data)
 
 
@@ -171,6 +172,26 @@ def test_what_will_happen_is_what_happens(as_operator: Client, alice: User) -> N
     assert kinds == ["done", "done", "same", "same"]
     text = ask(as_operator, BotConfig, "start", held.pk).context["lines"][0].text
     assert text == "Starts, and watches its position of 0.0015 BTC again."
+
+
+def test_a_position_that_nobody_knew_of_is_not_left(as_operator: Client, alice: User) -> None:
+    known = state_of(bot_of(alice, "Known"), "running", "in_position", "trade", **holding())
+    new = state_of(bot_of(alice, "New"), "running", "no_signal", "trade")
+    asked = ask(as_operator, BotConfig, "stop_and_leave", known.pk, new.pk)
+    assert [line.leaves for line in asked.context["lines"]] == [True, False]
+    assert asked.content.decode().count('name="leaves"') == 1
+    BotState.objects.filter(pk=new.pk).update(reason="in_position", **holding())
+    more = {"confirmed": "1", "why": WHY, "leaves": [known.pk]}
+    page = ask(as_operator, BotConfig, "stop_and_leave", known.pk, new.pk, **more)
+    assert [line.kind for line in page.context["lines"]] == ["done", "refused"]
+    assert "It opened a position meanwhile" in text_of(page)
+    assert BotState.objects.get(pk=new.pk).status == Status.RUNNING
+
+
+def test_a_start_without_a_key_is_foreseen(as_operator: Client, content: Content) -> None:
+    ApiKey.objects.all().delete()
+    (line,) = ask(as_operator, BotConfig, "start", content.idle.pk).context["lines"]
+    assert line.text.endswith("its account has no key.")
 
 
 def test_an_open_order_is_settled_first(as_operator: Client, alice: User) -> None:

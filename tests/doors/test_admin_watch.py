@@ -14,12 +14,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from bots.meters import Meters
 from bots.models import (
     ApiKey,
     BotConfig,
     BotState,
     Comparison,
     Decision,
+    Inspection,
     Order,
     Silence,
     StateEvent,
@@ -252,6 +254,11 @@ def one_of_each(owner: User) -> None:
     Comparison.objects.create(
         account=key.account, symbol="BTC/USDT", as_of=gone, ok=False, ours=1, there=0, text="less"
     )
+    Inspection.objects.create(violations=1)
+    meters = Meters()
+    meters.used("x", "", "weight/1M", used=90, most=100, seconds=60)
+    meters.ahead("x", 1500)
+    meters.write(at_once=True)
     Silence.keep(scope="x", quiet="all", account="", until=ago(-99), why="429")
     Transfer.objects.create(
         account=key.account, currency="USDT", amount=1, direction="to_spot", status="unknown",

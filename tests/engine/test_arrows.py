@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [
         "connect",
         "paper_book",
         "silences",
+        "meters",
         "rotation",
         "checks",
         "passwords",

@@ -16,6 +16,7 @@ from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
 from trading.exchanges.futures import CcxtFutures
 from trading.exchanges.markets import Markets
+from trading.exchanges.meter import Meter
 from trading.exchanges.silence import Silences
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
 
@@ -53,7 +54,8 @@ class CcxtFeed:
     scheme and host of the exchange's REST addresses; `timeout_s` holds for connecting and for
     reading. Markets are loaded again after `markets_ttl_s`, the clock is compared after
     `time_ttl_s` (0: at each question). `silences`: a store shared with other processes, else each
-    has its own. Refused(CLIENT) if ccxt cannot serve this.
+    has its own. `meter` is told of used-up limits and of the exchange's clock. Refused(CLIENT) if
+    ccxt cannot serve this.
     """
 
     exchange_id: str
@@ -67,6 +69,7 @@ class CcxtFeed:
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     silences: Silences | None = None
+    meter: Meter | None = None
 
     def __post_init__(self) -> None:
         wanted = (self.exchange_id, self.market_type, self.mode)
@@ -89,6 +92,7 @@ class CcxtFeed:
             wall=self.wall,
             scope=self.key,
             silences=self.silences,
+            meter=self.meter,
         )
         self._client = self.clients.client()
         self.markets = Markets(
@@ -99,7 +103,11 @@ class CcxtFeed:
             monotonic=self.monotonic,
         )
         self.clock = ExchangeClock(
-            self._fetch_time, ttl_s=self.time_ttl_s, monotonic=self.monotonic, wall=self.wall
+            self._fetch_time,
+            ttl_s=self.time_ttl_s,
+            monotonic=self.monotonic,
+            wall=self.wall,
+            measured=self._tell_clock,
         )
 
     def __repr__(self) -> str:
@@ -153,6 +161,10 @@ class CcxtFeed:
                 raise bad("the answer is no book of this market")
             ticker = {**ticker, "bid": book.get("bid"), "ask": book.get("ask")}
         return ticker_quote(ticker, symbol, now)
+
+    def _tell_clock(self, ahead_ms: float) -> None:
+        if self.meter is not None and self._client.raw.has.get("fetchTime"):
+            self.meter.ahead(self.key, ahead_ms)
 
     def _load_markets(self) -> None:
         self._client.call(Call.READ, "load_markets", True)

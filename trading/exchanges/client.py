@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from decimal import localcontext
-from hashlib import sha256
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -20,7 +19,15 @@ from trading.exchanges.codes import table_of
 from trading.exchanges.codes.verdicts import Code, Table
 from trading.exchanges.errors import Call, Failure, classify, scrub
 from trading.exchanges.kept import Kept, fingerprint
-from trading.exchanges.silence import Limits, LocalSilences, Quiet, Silences, left_for
+from trading.exchanges.meter import Meter
+from trading.exchanges.silence import (
+    Limits,
+    LocalSilences,
+    Quiet,
+    Silences,
+    account_mark,
+    left_for,
+)
 from trading.exchanges.wire import Wire, causes
 
 #: Clients with a key that are kept, of about 260 kB each, and how long after they were used last.
@@ -69,6 +76,7 @@ class Clients:
         wall: Callable[[], float],
         scope: str,
         silences: Silences | None = None,
+        meter: Meter | None = None,
     ) -> None:
         if exchange_id not in ccxt.exchanges:
             raise Refused(Fault.CLIENT, f"there is no exchange {scrub(exchange_id)}")
@@ -87,6 +95,7 @@ class Clients:
         self.limits = Limits(wall)
         self._scope = scope
         self._silences = silences or LocalSilences(monotonic)
+        self._meter = meter
         self._kept: Kept[Client] = Kept(size=KEPT_CLIENTS, idle_s=KEPT_SECONDS, monotonic=monotonic)
 
     def client(self, api_key: str = "", secret: str = "", passphrase: str = "") -> "Client":
@@ -125,12 +134,22 @@ class Clients:
             problem = scrub(str(error), api_key, secret, passphrase)
         if problem:
             raise Refused(Fault.CLIENT, problem)
-        account = sha256(api_key.encode()).hexdigest() if api_key else ""
-        return Client(self, raw, account, (api_key, secret, passphrase))
+        return Client(self, raw, account_mark(api_key), (api_key, secret, passphrase))
 
     def keep_silent(self, quiet: Quiet, account: str, seconds: float, why: str) -> None:
         """Remember that this exchange, or new orders of one account there, must be left alone."""
         self._silences.keep(self._scope, quiet, account, seconds, why)
+
+    def heed(self, headers: Mapping[str, str], account: str) -> None:
+        """Be quiet before the exchange has to say so: its answers count what we use."""
+        for use in self.limits.uses(headers):
+            whose = account if use.quiet is Quiet.ORDERS else ""
+            if self._meter is not None:
+                self._meter.used(
+                    self._scope, whose, use.what, used=use.used, most=use.most, seconds=use.seconds
+                )
+            if use.is_spent:
+                self.keep_silent(use.quiet, whose, use.seconds, use.why)
 
     def silence(self, what: Call, account: str) -> float:
         """Return for how many more seconds this account must not make such a call."""
@@ -166,7 +185,7 @@ class Client:
                 kinds = tuple(kind.__name__ for kind in type(error).__mro__)
                 failure = self._failure(kinds, self._explain(error))
             headers = {} if wire.response is None else wire.response.headers
-            self._heed(headers)
+            self._clients.heed(headers, self._account)
         if failure is None:
             return answer
         # Outside of `except`, so that no traceback carries ccxt's message with the signed address.
@@ -188,12 +207,6 @@ class Client:
         if left > 0:
             text = f"{self.raw.id} asked for silence, {left:.0f} s to go"
             raise Unreachable(Fault.RATE_LIMIT, text, sent=False, retry_after=left)
-
-    def _heed(self, headers: Mapping[str, str]) -> None:
-        """Be quiet before the exchange has to say so: its answers count what we use."""
-        for spent in self._clients.limits.spent(headers):
-            account = self._account if spent.quiet is Quiet.ORDERS else ""
-            self._clients.keep_silent(spent.quiet, account, spent.seconds, spent.why)
 
     def _failure(self, kinds: tuple[str, ...], text: str) -> Failure:
         wire = self._clients.wire

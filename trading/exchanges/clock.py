@@ -20,7 +20,7 @@ class ExchangeClock:
     """The time of one exchange, asked for again after `ttl_s` seconds.
 
     `ask` returns it in Unix ms or raises ExchangeError. `monotonic` and `wall` are our own clocks,
-    in seconds.
+    in seconds. `measured` is told after each question by how many ms the exchange is ahead of us.
     """
 
     def __init__(
@@ -30,8 +30,10 @@ class ExchangeClock:
         ttl_s: float,
         monotonic: Callable[[], float],
         wall: Callable[[], float],
+        measured: Callable[[float], None] | None = None,
     ) -> None:
         self._ask = ask
+        self._measured = measured
         self._ttl_s = ttl_s
         self._monotonic = monotonic
         self._wall = wall
@@ -73,6 +75,8 @@ class ExchangeClock:
             self._offset_ms = time - (before + after) * 500
             self._skew = skew
             self._ask_at = after + self._ttl_s
+            if self._measured is not None:
+                self._measured(self._offset_ms - skew * 1000)
 
     def forget(self) -> None:
         """Measure before the next use: the exchange did not like our time."""

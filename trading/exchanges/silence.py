@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Protocol
 
 from trading.exchanges.errors import URGENT, Call
@@ -73,12 +74,27 @@ def left_for(silences: Silences, scope: str, what: Call, account: str) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
-    """A limit that is reached: be quiet for `seconds`, until its window ends."""
+class Use:
+    """How much of a limit is used up: `used` of `most` in a window that ends in `seconds`.
+
+    `quiet` is what reaching it silences, `what` names it: weight/1M, orders/10S.
+    """
 
     quiet: Quiet
+    what: str
+    used: int
+    most: int
     seconds: float
-    why: str
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it is time to be quiet."""
+        return self.used >= self.most * (THRIFT if self.quiet is Quiet.READS else 1)
+
+    @property
+    def why(self) -> str:
+        """Say it for a log: 4900 of 6000 weight/1M."""
+        return f"{self.used} of {self.most} {self.what}"
 
 
 class Limits:
@@ -97,22 +113,33 @@ class Limits:
             if unit and number.isdecimal() and most.isdecimal():
                 self._limits[_text(limit, "rateLimitType"), f"{number}{unit}"] = int(most)
 
-    def spent(self, headers: Mapping[str, str]) -> Iterator[Spent]:
-        """Yield each limit that the headers of an answer say is reached."""
+    def uses(self, headers: Mapping[str, str]) -> Iterator[Use]:
+        """Yield what the headers of an answer say of each limit that is known."""
         for name, used in headers.items():
             counter = COUNTER.fullmatch(name)
             if counter is None or not used.isdecimal():
                 continue
-            what, number, unit = counter[1].lower(), counter[2], counter[3].upper()
-            most = self._limits.get((TYPES[what], f"{number}{unit}"))
-            is_weight = what == "used-weight"
-            if most and int(used) >= most * (THRIFT if is_weight else 1):
+            kind, number, unit = counter[1].lower(), counter[2], counter[3].upper()
+            most = self._limits.get((TYPES[kind], f"{number}{unit}"))
+            is_weight = kind == "used-weight"
+            if most:
                 window = int(number) * UNITS[unit]
-                yield Spent(
+                yield Use(
                     quiet=Quiet.READS if is_weight else Quiet.ORDERS,
+                    what=f"{'weight' if is_weight else 'orders'}/{number}{unit}",
+                    used=int(used),
+                    most=most,
                     seconds=window - self._wall() % window,
-                    why=f"{used} of {most} {'weight' if is_weight else 'orders'}/{number}{unit}",
                 )
+
+    def spent(self, headers: Mapping[str, str]) -> Iterator[Use]:
+        """Yield each limit that the headers of an answer say is reached: be quiet until it ends."""
+        return (use for use in self.uses(headers) if use.is_spent)
+
+
+def account_mark(api_key: str) -> str:
+    """Return what stands for an account where its key must not: a fingerprint, "" without a key."""
+    return sha256(api_key.encode()).hexdigest() if api_key else ""
 
 
 def _text(limit: Any, name: str) -> str:

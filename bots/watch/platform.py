@@ -1,0 +1,142 @@
+"""Does the platform live: signs of life, tick times, limits in use, clocks; all from rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils.translation import gettext_lazy as _
+
+from bots import schedule
+from bots.meters import BOUNDS
+from bots.models import Gauge, Heartbeat, Inspection, TickTimes
+from bots.watch.questions import CLOCK_MS, NEARLY
+
+#: Over which time tick times are summed.
+RECENT = timedelta(minutes=15)
+#: Beat writes when it last sent something once a minute.
+BEAT_SECONDS = 180
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """A part of the platform: when it last gave a sign, how old (seconds) that may be, its note."""
+
+    label: Any
+    at: datetime | None
+    allowed: float | None
+    note: str = ""
+    is_late: bool = False
+
+
+def signs(now: datetime) -> list[Sign]:
+    """Return the signs of life of beat, worker, sweep, daily reset, and of whatever else beats."""
+    beats = {beat.name: beat for beat in Heartbeat.objects.all()}
+    rows = [_sign(_("beat"), schedule.beat_seen(), BEAT_SECONDS, "", now)]
+    known: list[tuple[str, Any, float | None]] = [
+        # Beat sends the canary that the worker answers: one sign of life for both.
+        ("worker", _("worker"), 3 * settings.CANARY_SECONDS),
+        ("sweep", _("sweep"), 3 * settings.SWEEP_SECONDS),
+        ("reset", _("daily reset"), None),
+    ]
+    for name, label, allowed in known:
+        beat = beats.pop(name, None)
+        rows.append(
+            _sign(label, beat.at if beat else None, allowed, beat.note if beat else "", now)
+        )
+    rows += [_sign(beat.name, beat.at, None, beat.note, now) for beat in beats.values()]
+    return rows
+
+
+def _sign(label: Any, at: datetime | None, allowed: float | None, note: str, now: datetime) -> Sign:
+    age = None if at is None else (now - at).total_seconds()
+    is_late = allowed is not None and (age is None or age > allowed)
+    return Sign(label=label, at=at, allowed=allowed, note=note, is_late=is_late)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long recent ticks took, in seconds; the percentiles are upper ends of buckets."""
+
+    ticks: int
+    median: float
+    p95: float
+    p99: float
+    slowest: float
+
+
+def latency(now: datetime) -> Latency | None:
+    """Return how long the ticks of the last RECENT took in all workers; None without any."""
+    rows = TickTimes.objects.filter(minute__gte=now - RECENT)
+    counts = [0] * (len(BOUNDS) + 1)
+    for row in rows.values_list("counts", flat=True):
+        counts = [a + b for a, b in zip(counts, row, strict=False)]
+    ticks = sum(counts)
+    if not ticks:
+        return None
+    slowest = rows.aggregate(most=Max("slowest"))["most"]
+    shares = [percentile(counts, share, slowest) for share in (0.5, 0.95, 0.99)]
+    return Latency(
+        ticks=ticks, median=shares[0], p95=shares[1], p99=shares[2], slowest=float(slowest)
+    )
+
+
+def percentile(counts: Sequence[int], share: float, slowest: float) -> float:
+    """Return the upper end of the bucket up to which `share` of the ticks lie."""
+    rank, seen = share * sum(counts), 0
+    for bound, count in zip(BOUNDS, counts, strict=False):
+        seen += count
+        if seen >= rank:
+            return min(bound, slowest)
+    return slowest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A limit of an address or an account: what the newest answer said. `share`: percent of it."""
+
+    gauge: Gauge
+    is_over: bool
+    share: int
+
+    @property
+    def is_near(self) -> bool:
+        """Whether little of it is left in a window that still runs."""
+        return not self.is_over and self.share >= NEARLY * 100
+
+
+def budgets(now: datetime, most: int) -> list[Budget]:
+    """Return the limits in use, those of running windows and the fullest first; `most` of them."""
+    rows = Gauge.objects.filter(kind=Gauge.Kind.BUDGET, most__gt=0, at__gte=now - timedelta(days=1))
+    found = [
+        Budget(
+            gauge=gauge,
+            is_over=gauge.ends_at is None or gauge.ends_at <= now,
+            share=round(100 * gauge.value / (gauge.most or 1)),
+        )
+        for gauge in rows.select_related("account__owner").order_by("-at")[: 20 * most]
+    ]
+    return sorted(found, key=lambda one: (one.is_over, -one.share))[:most]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """An exchange's clock: by how many milliseconds it is ahead of ours."""
+
+    gauge: Gauge
+    is_off: bool
+
+
+def clocks() -> list[Clock]:
+    """Return each exchange's clock as a worker measured it last."""
+    rows = Gauge.objects.filter(kind=Gauge.Kind.CLOCK).order_by("scope")
+    return [Clock(gauge=gauge, is_off=abs(gauge.value) > CLOCK_MS) for gauge in rows]
+
+
+def inspections() -> tuple[Inspection | None, Inspection | None]:
+    """Return the newest pass of the invariants that ended, and the one under way."""
+    newest = list(Inspection.objects.order_by("-pk")[:2])
+    under_way = next((row for row in newest if row.ended_at is None), None)
+    return next((row for row in newest if row.ended_at is not None), None), under_way
