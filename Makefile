@@ -26,7 +26,7 @@ endif
 # compile the same thousand modules anew, which takes longer than all the rest of it.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run setup test axe replay lint format bench soak schedules mistakes mutants requirements
+.PHONY: help run setup test axe replay lint format bench shots soak schedules mistakes mutants requirements
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "make replay        a month of real candles, tick by tick (four minutes)"
 	@echo "make lint          formatting, lint, types, migrations, deployment checks"
 	@echo "make bench         benchmarks"
+	@echo "make shots         take the pictures in docs/images, of the demo"
 	@echo "make soak          the platform under kills, faults and clicks: SOAK_MINUTES, SOAK_BOTS, SOAK_SEED"
 	@echo "make schedules     10,000 random schedules of kills and faults over the tick"
 	@echo "make mistakes      put eighteen known mistakes back, one by one: each must turn a test red"
@@ -81,7 +82,12 @@ format: $(DEV)
 	$(BIN)/python -m ruff format .
 
 bench: $(DEV)
+	@$(BIN)/python -m tests.chromium
 	@$(BIN)/python -m bench
+
+shots: $(DEV)
+	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m bench.shots
 
 soak: $(DEV)
 	@$(BIN)/python -m bench.soak

@@ -19,6 +19,7 @@ from botsite.platform.ports import free_port
 from tests.postgres import postgres_server
 from tests.redis_server import redis_server
 
+KEPT = ("PATH", "HOME", "LANG", "PG_BIN", "CHROME", "LIVE_SECONDS")
 SQLITE, POSTGRES = "sqlite", "postgres"
 #: Name -> module with arguments, and the databases to run it on.
 BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
@@ -32,6 +33,8 @@ BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
     "markets": [(["bench.markets"], SQLITE), (["bench.markets"], POSTGRES)],
     "performance": [(["bench.performance"], SQLITE), (["bench.performance"], POSTGRES)],
     "admin": [(["bench.admin"], SQLITE), (["bench.admin"], POSTGRES)],
+    "lighthouse": [(["bench.lighthouse"], SQLITE)],
+    "live": [(["bench.live"], SQLITE)],
     "memory": [(["bench.memory"], SQLITE)],
 }
 
@@ -51,7 +54,7 @@ def machine() -> str:
 
 def environment(folder: Path, redis_url: str, database_url: str | None) -> dict[str, str]:
     """Return the environment of one benchmark: nothing of the caller's settings reaches it."""
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "PG_BIN") if key in os.environ}
+    kept = {key: os.environ[key] for key in KEPT if key in os.environ}
     env = kept | {
         "PYTHONPATH": str(ROOT),
         "DJANGO_SETTINGS_MODULE": "botsite.settings",

@@ -25,7 +25,11 @@
       const away = (Date.parse(time.dateTime) - Date.now() - skew) / 1000;
       const kind = time.dataset.count;
       const text = root.dataset[kind].replace("%(duration)s", duration(kind === "since" ? -away : away));
-      if (time.textContent !== text) time.textContent = text;
+      if (time.textContent === text) continue;
+      // Beside a right edge a longer text begins further left: then it is another one, nothing has moved.
+      const shown = time.textContent.length === text.length ? time : time.cloneNode();
+      shown.textContent = text;
+      if (shown !== time) time.replaceWith(shown);
     }
   };
   setInterval(count, 1000);
@@ -160,6 +164,14 @@
     // What the reader unfolded or what waits for its answer stays so when the fragment changes.
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
       !(name === "open" && node.tagName === "DETAILS") && !(name === "disabled" && node.tagName === "BUTTON");
+    // A figure that changed is another figure, not one that grew to the left.
+    Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) => {
+      const isFigure = old instanceof Element && old.matches(".num, dd, td[data-label], p.muted");
+      if (!isFigure || old.isEqualNode(fresh) || old.querySelector("a, button, summary")) return true;
+      old.className = fresh.className;
+      old.replaceChildren(...fresh.cloneNode(true).childNodes);
+      return false;
+    };
     settle();
     giveBack();
   });

@@ -68,6 +68,8 @@
     Escape: close,
   };
   const enhance = (each) => {
+    // The list that the page brings for browsers without scripts.
+    each.removeAttribute("list");
     each.setAttribute("role", "combobox");
     each.setAttribute("aria-autocomplete", "list");
     each.setAttribute("aria-controls", list.id);

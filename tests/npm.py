@@ -23,8 +23,8 @@ def fetch(pinned: Path, name: str) -> Path:
     scratch.mkdir(parents=True)
     for file in ("package.json", "package-lock.json"):
         shutil.copy(pinned / file, scratch)
-    npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(npm, cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+    npm = ["npm", "ci", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"]
+    subprocess.run([*npm, "--loglevel=error"], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(folder, ignore_errors=True)
     # Last and at once: an interrupted installation is not taken for the tool.
     scratch.rename(folder)

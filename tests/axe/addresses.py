@@ -26,10 +26,14 @@ ELSEWHERE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a page is, and for whom: "stranger", "trader", "newcomer" or "operator"."""
+    """Where a page is, and for whom: "stranger", "trader", "newcomer" or "operator".
+
+    Where `press` names a button, the page that it leads to is meant, with every box ticked.
+    """
 
     path: str
     viewer: str
+    press: str = ""
 
 
 def patterns(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, str]]:

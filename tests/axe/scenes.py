@@ -169,6 +169,7 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         "/markets/?q=nothing+is+called+so",
         "/?q=nothing+is+called+so",
         "/there-is-no-such-page/",
+        "/markets/?q=btc",
     ]
     newcomer = [
         "/",
@@ -185,6 +186,8 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         Address(path=f"/accounts/password/reset/key/{reset}/", viewer="stranger"),
         Address(path="/help/", viewer="stranger"),
         Address(path="/", viewer="operator"),
+        Address(path="/bots/new/", viewer="trader", press=".bot-form button[type=submit]"),
+        Address(path="/bots/bulk/", viewer="trader", press="#bulk button.primary"),
     ]
 
 

@@ -1,0 +1,118 @@
+"""A person looks at the dashboard and at a bot for five minutes while a worker ticks the bots.
+
+Printed: how far things moved by themselves (CLS, as the browser sums it up), how many polls there
+were and how long they took, and after how many milliseconds a click is seen. LIVE_SECONDS changes
+how long it looks. Nothing is scaled: bots tick each five seconds, pages poll as always.
+"""
+
+import os
+import time
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+from bench import scene, serving
+from tests import chromium
+
+BOTS = 50
+SECONDS = float(os.environ.get("LIVE_SECONDS", "300"))
+WATCH = """
+window.shifts = [];
+window.polls = [];
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries())
+    if (!entry.hadRecentInput) window.shifts.push([entry.startTime, entry.value]);
+}).observe({type: "layout-shift", buffered: true});
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries())
+    if (entry.initiatorType === "xmlhttprequest") window.polls.push(entry.duration);
+}).observe({type: "resource", buffered: true});
+"""
+#: Time from the press until a frame with the resting button has been drawn.
+PRESS = """
+() => new Promise(done => {
+  const button = document.querySelector(".state .acts button");
+  addEventListener("submit", event => {
+    const begun = performance.now();
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(
+      () => done([performance.now() - begun, button.disabled]))));
+  }, {once: true});
+  button.click();
+})
+"""
+
+
+def cls(shifts: list[list[float]]) -> float:
+    """Return the largest sum within a window: 5 s long at most, gaps under 1 s (web.dev/cls)."""
+    worst = total = 0.0
+    first = last = float("-inf")
+    for at, value in shifts:
+        if at - last < 1000 and at - first < 5000:
+            total += value
+        else:
+            total, first = value, at
+        last, worst = at, max(worst, total)
+    return worst
+
+
+def look(page: Page, name: str) -> None:
+    """Print what a page that polls did by itself."""
+    shifts, polls = page.evaluate("[window.shifts, window.polls]")
+    if not polls:
+        raise SystemExit(f"{name} asked for nothing: nothing was measured")
+    total = sum(value for _at, value in shifts)
+    scene.tell(
+        f"{name}, {SECONDS:.0f} s of polling",
+        f"CLS {cls(shifts):.4f} (all shifts {total:.4f}); {len(polls)} polls, "
+        f"p95 {serving.p95(polls):.0f} ms",
+        cls=cls(shifts),
+    )
+
+
+def press(page: Page, url: str) -> None:
+    """Print how soon a pressed button is seen to rest; the answer is held back meanwhile."""
+    page.route("**/st*/", lambda _route: None)
+    page.goto(url)
+    took, rests = page.evaluate(PRESS)
+    if not rests:
+        raise SystemExit("the pressed button does not rest")
+    scene.tell("click until it is seen", f"{took:.0f} ms", ms=took)
+
+
+def main() -> None:
+    scene.setup()
+    from bots import control, schedule, sweep
+
+    user = scene.owner()
+    symbols = ("WAVE/USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT", "CALM/USDT")
+    bots: list[Any] = []
+    for symbol in symbols:
+        values = {"symbol": symbol, "check_interval_seconds": 5}
+        bots += scene.started_bots(user, BOTS // len(symbols), **values)
+    idle = bots.pop()
+    control.stop(idle, by=user, via="command")
+    schedule.repair(sweep.intervals())
+    name, value = serving.session_of(user)
+    with serving.served("worker", "web", "beat") as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium.find(), args=chromium.ARGUMENTS
+        )
+        # What starts up is not what a person looks at: each bot has ticked before.
+        time.sleep(15)
+        pages = {}
+        for title, path in ((f"dashboard, {BOTS} bots", "/"), ("bot", f"/bots/{bots[0].pk}/")):
+            # Windows of their own: a tab in the background asks for nothing.
+            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            context.add_cookies([{"name": name, "value": value, "url": url}])
+            context.add_init_script(WATCH)
+            pages[title] = context.new_page()
+            pages[title].goto(url + path)
+        next(iter(pages.values())).wait_for_timeout(SECONDS * 1000)
+        for title, page in pages.items():
+            look(page, title)
+        press(page, f"{url}/bots/{idle.pk}/")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Take the pictures in docs/images: `python -m bench.shots`.
+
+The demo, two weeks old, is served from a scratch database with a worker at work. Each page is
+taken on a desk in light and on a telephone in the dark, in English; two in Turkish as well.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from bench import scene, serving
+from botsite.platform.bootstrap import ROOT
+from tests import chromium
+from tests.redis_server import redis_server
+
+FOLDER = ROOT / "docs" / "images"
+LIMIT = 150_000
+DAYS = 14
+#: Seconds until each demo bot has ticked a few times.
+SETTLE = 25.0
+HOLDER = "ETH holder"
+#: Bots whose settings are kept as templates.
+KEPT = (HOLDER, "Tide rider")
+#: Looks: suffix of the file, width, heights to try (a picture must not be too heavy), light.
+LOOKS: tuple[tuple[str, int, tuple[int, ...], Literal["light", "dark"]], ...] = (
+    ("", 1280, (620, 540, 480), "light"),
+    ("-phone", 390, (580, 480), "dark"),
+)
+#: The pictures of the README show more.
+TALL = ("dashboard", "bot")
+TALL_HEIGHTS = (1060, 900, 760, 620)
+TURKISH = ("dashboard", "bot")
+OPERATORS = ("status", "admin")
+
+
+def pages(holder: Any, market: Any) -> dict[str, str]:
+    """Return the pages to be taken: name of the picture -> address."""
+    bot = f"/bots/{holder.pk}/"
+    tabs = ("decisions", "orders", "fills", "events", "days", "performance", "settings", "stop")
+    return {
+        "dashboard": "/",
+        "bot": bot,
+        **{f"bot-{tab}": f"{bot}{tab}/" for tab in tabs},
+        "new-bot": "/bots/new/?preset=balanced",
+        "templates": "/templates/",
+        "several-bots": "/bots/bulk/",
+        "performance": "/performance/",
+        "activity": "/activity/",
+        "markets": "/markets/",
+        **({"market": f"/markets/{market.pk}/"} if market else {}),
+        "keys": "/keys/",
+        "profile": "/profile/",
+        "help": "/help/",
+        "sign-in": "/accounts/login/",
+        "status": "/status/",
+        "admin": "/admin/",
+    }
+
+
+def take(page: Page, path: Path, width: int, heights: tuple[int, ...]) -> int:
+    """Write the picture of what the page shows, as high as its weight allows; returns the bytes."""
+    for height in heights:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(400)
+        content = page.screenshot(animations="disabled")
+        if len(content) <= LIMIT:
+            break
+    else:
+        raise SystemExit(f"{path.name}: {len(content):,} bytes, even {height} px high")
+    path.write_bytes(content)
+    return len(content)
+
+
+def looks(name: str) -> Iterator[tuple[str, str, int, tuple[int, ...], Literal["light", "dark"]]]:
+    """Yield how a page is taken: file, language, width, heights, light."""
+    for suffix, width, heights, light in LOOKS:
+        if name in TALL and not suffix:
+            heights = TALL_HEIGHTS
+        yield f"{name}{suffix}.png", "en-US", width, heights, light
+    if name in TURKISH:
+        _suffix, width, heights, light = LOOKS[0]
+        yield f"{name}-tr.png", "tr-TR", width, heights, light
+
+
+def take_all(browser: Browser, url: str, wanted: dict[str, str], cookies: dict[str, Any]) -> int:
+    """Take every page as its viewer sees it; returns all bytes."""
+    total = 0
+    for name, address in wanted.items():
+        for file, locale, width, heights, light in looks(name):
+            size = {"width": width, "height": heights[0]}
+            context = browser.new_context(locale=locale, color_scheme=light, viewport=size)  # type: ignore[arg-type]
+            viewer = "operator" if name in OPERATORS else "demo"
+            if name != "sign-in":
+                cookie, value = cookies[viewer]
+                context.add_cookies([{"name": cookie, "value": value, "url": url}])
+            page = context.new_page()
+            answer = page.goto(url + address)
+            if answer is None or answer.status != 200:
+                raise SystemExit(f"{address}: {answer and answer.status}")
+            page.wait_for_load_state("networkidle")
+            weight = take(page, FOLDER / file, width, heights)
+            total += weight
+            print(f"{file}: {weight / 1000:.0f} kB", flush=True)
+            context.close()
+    return total
+
+
+def inside() -> None:
+    """Make the demo in the scratch database, serve it and take the pictures."""
+    scene.setup()
+    from django.core.management import call_command
+
+    from bots import portable, schedule, sweep
+    from bots.models import BotConfig, Market, User
+
+    call_command("demo", history=DAYS, verbosity=0)
+    call_command("demo", verbosity=0)
+    demo = User.objects.get(username="demo")
+    for bot in demo.bots.filter(name__in=KEPT):
+        portable.keep(demo, bot.name, bot)
+    demo.time_zone = "Europe/Istanbul"
+    demo.save()
+    operator = User.objects.create_superuser("operator")
+    holder = BotConfig.objects.get(owner=demo, name=HOLDER)
+    schedule.repair(sweep.intervals())
+    cookies = {"demo": serving.session_of(demo), "operator": serving.session_of(operator)}
+    with serving.served("worker", "web", "beat") as url:
+        time.sleep(SETTLE)
+        market = Market.objects.filter(symbol=holder.symbol, exchange=holder.exchange).first()
+        wanted = pages(holder, market)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=chromium.find(), args=chromium.ARGUMENTS
+            )
+            total = take_all(browser, url, wanted, cookies)
+            browser.close()
+    print(f"{total / 1000:.0f} kB in all")
+
+
+def main() -> int:
+    """Run `inside` in a process of its own, with an environment that is nobody's."""
+    from bench.__main__ import environment
+
+    with (
+        tempfile.TemporaryDirectory(prefix="botsite-shots-") as top,
+        redis_server(Path(top) / "redis") as redis,
+    ):
+        folder = Path(top) / "data"
+        folder.mkdir()
+        env = environment(folder, redis.url, None)
+        command = [sys.executable, "-m", "bench.shots", "inside"]
+        return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(inside() if sys.argv[1:] == ["inside"] else main())

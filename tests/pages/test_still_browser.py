@@ -1,0 +1,74 @@
+"""Nothing moves by itself on a page that polls: the browser's own layout shifts are counted."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from bots.models import BotState, User
+from bots.views import dashboard, present
+from tests.browser import sign_in
+from tests.pages.builders import bot_of, holding, market, state_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+#: Adds up how far things moved by themselves, as the browser's own measure of it does.
+SHIFTS = """
+window.shifts = [];
+const told = ({node, previousRect, currentRect}) => {
+  const element = node && (node.outerHTML ? node : node.parentElement);
+  const text = element ? element.outerHTML.slice(0, 160) : "gone";
+  const place = ({x, y, width, height}) => [x, y, width, height].map(Math.round);
+  return `${text} ${place(previousRect)} -> ${place(currentRect)}`;
+};
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries())
+    if (!entry.hadRecentInput)
+      window.shifts.push([entry.value, entry.startTime, ...entry.sources.map(told)].join(" "));
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.fixture
+def seen(page: Page, live_server: Any, alice: User) -> Page:
+    """A browser in which alice is signed in, on nowhere yet."""
+    sign_in(page, alice, live_server.url)
+    return page
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server asks for a poll every 300 ms."""
+    for module in (present, dashboard):
+        for name in ("SOON", "ACTIVE", "IDLE"):
+            monkeypatch.setattr(module, name, 0.3)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_moves_while_numbers_and_states_change(
+    width: int, seen: Page, live_server: Any, alice: User, quick: None
+) -> None:
+    market()
+    bots = [bot_of(alice, f"Bot {number}") for number in range(4)]
+    for bot in bots:
+        state_of(bot, "running", "in_position", "trade", **holding())
+    seen.add_init_script(SHIFTS)
+    seen.set_viewport_size({"width": width, "height": 900})
+    steps: list[dict[str, Any]] = [
+        {"daily_pnl": Decimal("-1234.56"), "last_price": Decimal("67999.99")},
+        {"daily_trades_count": 10, "last_price": Decimal(9)},
+        {"last_run_at": timezone.now() - timedelta(seconds=65), "reason": "entered"},
+        {"reason": "no_signal", "in_position": False, "position_side": ""},
+    ]
+    for path, region in (("/", "#board"), (f"/bots/{bots[0].pk}/", "#panel")):
+        seen.goto(live_server.url + path)
+        for step in steps if region == "#board" else steps[:3]:
+            before = seen.locator(region).get_attribute("hx-get")
+            BotState.objects.filter(pk=bots[0].pk).update(**step)
+            expect(seen.locator(region)).not_to_have_attribute("hx-get", str(before))
+        seen.wait_for_timeout(300)
+        shifts = seen.evaluate("window.shifts")
+        assert not shifts, f"{path}: {shifts}"
