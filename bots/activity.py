@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import F, Q, QuerySet, TextChoices
@@ -60,6 +61,66 @@ class Item:
     def cursor(self) -> str:
         """Where a page that ends with this line goes on; a text for an address."""
         return f"{(self.at - EPOCH) // MICROSECOND}.{self.name}.{self.row.pk}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A line as it is stored, for machines: words are for pages. Absent is None.
+
+    `what` is the move, the purpose, the direction, "added" or "checked"; `result` the status that
+    it led to, `reason` why; `price` the average, else the limit, else the trigger.
+    """
+
+    what: str
+    result: str | None = None
+    reason: str | None = None
+    details: str | None = None
+    by: str | None = None
+    via: str | None = None
+    order: str | None = None
+    side: str | None = None
+    amount: Decimal | None = None
+    price: Decimal | None = None
+
+
+def facts(item: Item) -> Facts:
+    """Return a line as it is stored."""
+    row = item.row
+    if isinstance(row, StateEvent):
+        return Facts(
+            what=row.move,
+            result=row.new_status,
+            reason=row.new_reason,
+            details=row.why,
+            by=row.by.get_username() if row.by else None,
+            via=row.via,
+        )
+    if isinstance(row, Order):
+        return Facts(
+            what=row.purpose,
+            result=row.status,
+            reason=row.reason,
+            details=row.message,
+            order=row.client_order_id,
+            side=row.side,
+            amount=row.filled or row.amount,
+            price=row.average or row.price or row.trigger,
+        )
+    if isinstance(row, Transfer):
+        return Facts(
+            what=row.direction,
+            result=row.status,
+            reason=row.currency,
+            details=row.message,
+            by=row.by.get_username() if row.by else None,
+            via=row.via,
+            amount=row.amount,
+        )
+    if item.name == "key":
+        return Facts(what="added", details=row.last4)
+    return Facts(
+        what="checked", result="refused", reason=row.check_fault, details=row.check_message
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,15 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
-from bots import failpoints, holders, schedule
+from bots import decisions, failpoints, holders, schedule
 from bots.change import record
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models import Account, BotConfig, BotState, Command, Decision, Order, Outpaced
 from bots.world import World
+from trading import execution
 from trading.market import Candles
 from trading.risk import Levels
 
@@ -40,6 +41,8 @@ class Held:
     started: datetime
     deadline: float  # time.monotonic()
     candles: Candles | None = None  # what this tick saw, to be stored once it is over
+    #: What this tick decided last, and on what: kept with its decision row.
+    judged: tuple[execution.View, execution.Decision] | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -165,7 +168,7 @@ def _held(bot: BotConfig, state: BotState, world: World, now: datetime) -> Held:
     )
     if interrupted is not None:
         gone = Outcome(move=None, reason=None, action=Decision.Action.INTERRUPTED, gate="killed")
-        state.decision_id = _write_decision(held, gone, fence=state.fence - 1, at=interrupted)
+        state.decision_id = decisions.write(held, gone, fence=state.fence - 1, at=interrupted)
     return held
 
 
@@ -191,7 +194,7 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
     changes: dict[str, Any] = {
         "lease_until": None,
         "tick_started_at": None,
-        "decision_id": _write_decision(held, outcome, fence=row.fence, at=held.started),
+        "decision_id": decisions.write(held, outcome, fence=row.fence, at=held.started),
     }
     if outcome.price is not None:
         changes |= {"last_price": outcome.price, "last_price_at": held.started}
@@ -266,34 +269,3 @@ def level_columns(levels: Levels) -> dict[str, Any]:
         "trailing_stop_price": levels.trailing,
         "max_price_since_entry": levels.max_price,
     }
-
-
-def _write_decision(held: Held, outcome: Outcome, *, fence: int, at: datetime) -> int:
-    """Write why; a tick that says the same as the one before raises that row's count.
-
-    Returns the row's id.
-    """
-    if outcome.order is None and held.state.decision_id is not None:
-        repeated = Decision.objects.filter(
-            pk=held.state.decision_id, action=outcome.action, gate=outcome.gate, order=None
-        ).update(
-            count=F("count") + 1,
-            last_at=at,
-            numbers=dict(outcome.numbers),
-            message=outcome.message,  # "123 s ago" would make each failed tick a row of its own
-            fence=fence,
-        )
-        if repeated:
-            return held.state.decision_id
-    row = Decision.objects.create(
-        bot=held.bot,
-        action=outcome.action,
-        gate=outcome.gate,
-        numbers=dict(outcome.numbers),
-        message=outcome.message,
-        order=outcome.order,
-        first_at=at,
-        last_at=at,
-        fence=fence,
-    )
-    return row.pk

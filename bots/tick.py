@@ -34,7 +34,7 @@ from bots.sight import Sight
 from bots.world import World
 from trading import execution, strategies
 from trading.exchange import Exchange, ExchangeError, Fault, Refused, Rejected, Unreachable
-from trading.execution import decide
+from trading.execution import View, decide
 from trading.market import OrderStatus, Rules
 from trading.risk import Gate, Levels
 from trading.strategies import ParamErrors
@@ -166,7 +166,7 @@ def _decide(
     held: Held, exchange: Exchange, seen: Sight, resting: Order | None, *, given_up: Order | None
 ) -> Outcome:
     view = sight.view(held, seen, resting=resting, given_up=given_up)
-    decision = decide(view)
+    decision = _judge(held, view)
     if decision.action == "cancel" and resting is not None:
         if not orders.cancel(held, resting, decision.gate, seen.rules, exchange):
             return outcome.unsettled(held)
@@ -174,7 +174,7 @@ def _decide(
         return _decide(held, exchange, seen, resting=None, given_up=_timed_out([resting]))
     if decision.action in ("enter", "exit"):
         # The balance costs a heavy call, so it is asked for only when an order is to be sized.
-        decision = decide(sight.with_balance(held, view, exchange))
+        decision = _judge(held, sight.with_balance(held, view, exchange))
     command = seen.command
     if command and decision.gate != Gate.COMMAND:
         sight.refuse(command, decision.gate)
@@ -185,6 +185,12 @@ def _decide(
         found, levels = _without_order(held, seen, decision), decision.levels
     _protect(held, exchange, seen.rules, levels)
     return found
+
+
+def _judge(held: Held, view: View) -> execution.Decision:
+    """Decide, and keep what was decided on: the tick's decision row can be replayed from it."""
+    held.judged = view, (decision := decide(view))
+    return decision
 
 
 def _timed_out(ended: Sequence[Order]) -> Order | None:

@@ -31,13 +31,13 @@ def flat(view: View, limit: Blocked | None) -> Decision:
         return _blocked(limit)
     if not view.rules.active:
         return Decision(action="blocked", gate=Gate.MARKET_HALTED)
-    side = _wish(view)
+    side = wish_of(view)
     if side is None and view.command == "enter":
         numbers = {"direction": view.settings.direction}
         return Decision(action="blocked", gate=Gate.DIRECTION, numbers=numbers)
     if side is None:
         return Decision(action="hold", gate=Gate.NO_SIGNAL, numbers=signal_numbers(view.signal))
-    order_type = _order_type(view)
+    order_type = order_type_of(view)
     if blocked := passing(view.settings, view.record) or _spread(view, order_type):
         return _blocked(blocked)
     return _entry(view, side, order_type)
@@ -47,7 +47,7 @@ def _blocked(blocked: Blocked) -> Decision:
     return Decision(action="blocked", gate=blocked.gate, numbers=blocked.numbers)
 
 
-def _wish(view: View) -> Side | None:
+def wish_of(view: View) -> Side | None:
     """Return the side that command or signal asks for, where direction and market allow it."""
     allowed = OPENS[view.settings.direction]
     if not view.futures:
@@ -58,7 +58,7 @@ def _wish(view: View) -> Side | None:
     return side if side in allowed else None
 
 
-def _order_type(view: View) -> OrderType:
+def order_type_of(view: View) -> OrderType:
     """Return how to enter; at market when a resting entry came to nothing and that is wished."""
     if view.fallback_due and view.settings.entry_fallback == OrderType.MARKET:
         return OrderType.MARKET
@@ -97,12 +97,17 @@ def limit_price(settings: Settings, rules: Rules, quote: Quote, side: Side) -> D
         return max(price, rules.price_tick)
 
 
+def price_of(view: View, side: Side) -> tuple[Decimal, Decimal | None]:
+    """Return the price that an entry reckons with, and its limit (None: at market)."""
+    if order_type_of(view) is OrderType.MARKET:
+        return (view.quote.bid if side is Side.SELL else view.quote.ask), None
+    price = limit_price(view.settings, view.rules, view.quote, side)
+    return price, price
+
+
 def _entry(view: View, side: Side, order_type: OrderType) -> Decision:
     is_short = side is Side.SELL
-    limit = None
-    price = view.quote.bid if is_short else view.quote.ask
-    if order_type is not OrderType.MARKET:
-        price = limit = limit_price(view.settings, view.rules, view.quote, side)
+    price, limit = price_of(view, side)
     sized = size(view.settings, view.rules, price, view.free_quote, view.cost_margin)
     if isinstance(sized, Sized) and view.futures:
         late = liquidated_first(view.settings, price, view.maintenance, is_short=is_short)
@@ -129,7 +134,7 @@ def resting(view: View, order: Resting) -> Decision:
 
     What was filled of it is a position already; its exit is decided by the tick after the cancel.
     """
-    levels, gate, numbers = Levels(), None, _resting_numbers(order)
+    levels, gate, numbers = Levels(), None, resting_numbers(order)
     entry_price = view.position.entry_price
     if view.position.is_open and entry_price is not None:
         seen = exits.look(view, entry_price)
@@ -163,7 +168,8 @@ def _given_up(view: View, order: Resting) -> Gate | None:
     return None
 
 
-def _resting_numbers(order: Resting) -> Mapping[str, str]:
+def resting_numbers(order: Resting) -> Mapping[str, str]:
+    """Return where a resting order lies, how much of it is filled, and its age in seconds."""
     return {
         "limit_price": readable(order.price),
         "filled": readable(order.filled),

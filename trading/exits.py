@@ -47,9 +47,9 @@ def in_position(view: View, entry_price: Decimal) -> Decision:
     """Hold the position, or close all of it that can be closed in one order."""
     seen = look(view, entry_price)
     if seen.gate is None:
-        gate = Gate.IN_POSITION if _watched(view) else Gate.DUTY_EXIT
+        gate = Gate.IN_POSITION if is_watched(view) else Gate.DUTY_EXIT
         return Decision(action="hold", gate=gate, numbers=seen.numbers, levels=seen.levels)
-    amount = _closable(view)
+    amount = closable(view)
     if blocked := _blocked(view, seen.gate, amount):
         return Decision(
             action="blocked", gate=blocked.gate, numbers=blocked.numbers, levels=seen.levels
@@ -66,7 +66,7 @@ def in_position(view: View, entry_price: Decimal) -> Decision:
     )
 
 
-def _watched(view: View) -> bool:
+def is_watched(view: View) -> bool:
     """Whether the bot may leave its position by itself.
 
     "Stop and leave the position" means it: the bot ticks on only until its last order is settled.
@@ -75,7 +75,7 @@ def _watched(view: View) -> bool:
 
 
 def _gate(view: View, levels: Levels, price: Decimal) -> Gate | None:
-    watched = _watched(view)
+    watched = is_watched(view)
     if watched and (reached := exit_reason(levels, price, is_short=view.position.is_short)):
         return reached
     if watched and _loses_too_much(view):
@@ -96,7 +96,7 @@ def _loses_too_much(view: View) -> bool:
     return limit_reached(view.settings, view.day, view.open_pnl) is Gate.MAX_DAILY_LOSS
 
 
-def _closable(view: View) -> Decimal:
+def closable(view: View) -> Decimal:
     """Return the bot's own units that can be closed in one order, rounded down to the step."""
     free = None if view.futures else view.free_base
     bounds = (view.position.amount, free, view.rules.max_amount)

@@ -56,14 +56,18 @@ def passing(settings: Settings, record: Record) -> Blocked | None:
     return _cooldown(settings, record) or _stop_guard(settings, record) or _open_positions(record)
 
 
-def _drawdown(settings: Settings, record: Record) -> Blocked | None:
-    limit = of_capital(settings, settings.max_drawdown_perc)
+def drawdown(record: Record) -> Decimal:
+    """Return how far the profit fell below its highest since the start (quote currency)."""
     with localcontext(EXACT):
         # The start itself is a peak: a bot that only lost is below it.
-        drawdown = max(record.profit_peak, record.profit, ZERO) - record.profit
-    if not limit or drawdown < limit:
+        return max(record.profit_peak, record.profit, ZERO) - record.profit
+
+
+def _drawdown(settings: Settings, record: Record) -> Blocked | None:
+    limit, have = of_capital(settings, settings.max_drawdown_perc), drawdown(record)
+    if not limit or have < limit:
         return None
-    numbers = {"have": readable(drawdown), "limit": readable(limit)}
+    numbers = {"have": readable(have), "limit": readable(limit)}
     return Blocked(gate=Gate.MAX_DRAWDOWN, numbers=numbers)
 
 
@@ -81,21 +85,34 @@ def _cooldown(settings: Settings, record: Record) -> Blocked | None:
     until = record.last_loss_at + settings.cooldown_minutes * MINUTE_MS
     if record.now >= until:
         return None
-    passed = max(record.now - record.last_loss_at, 0) // MINUTE_MS
-    numbers = {"have": str(passed), "limit": str(settings.cooldown_minutes), "until": iso(until)}
+    numbers = {
+        "have": str(minutes_since(record, record.last_loss_at)),
+        "limit": str(settings.cooldown_minutes),
+        "until": iso(until),
+    }
     return Blocked(gate=Gate.COOLDOWN, numbers=numbers)
+
+
+def minutes_since(record: Record, at: int) -> int:
+    """Return the whole minutes between an instant (Unix ms) and now."""
+    return max(record.now - at, 0) // MINUTE_MS
+
+
+def recent_stops(settings: Settings, record: Record) -> list[int]:
+    """Return when stops closed positions (Unix ms) within `stop_guard_minutes`, oldest first."""
+    window = (settings.stop_guard_minutes or 0) * MINUTE_MS
+    return sorted(at for at in record.stop_exits if record.now < at + window)
 
 
 def _stop_guard(settings: Settings, record: Record) -> Blocked | None:
     most, minutes = settings.stop_guard_stops, settings.stop_guard_minutes
     if not most or not minutes:
         return None
-    window = minutes * MINUTE_MS
-    recent = sorted(at for at in record.stop_exits if record.now < at + window)
+    recent = recent_stops(settings, record)
     if len(recent) < most:
         return None
     # Entries are free again once fewer than that many stops lie in the window.
-    until = recent[-most] + window
+    until = recent[-most] + minutes * MINUTE_MS
     numbers = {"have": str(len(recent)), "limit": str(most), "until": iso(until)}
     return Blocked(gate=Gate.STOP_GUARD, numbers=numbers)
 

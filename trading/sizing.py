@@ -38,22 +38,41 @@ def size(
     """
     # Rounding down throughout: not even the last of 76 digits may lift an amount to the next step.
     with localcontext(EXACT, rounding=ROUND_DOWN):
-        wanted = settings.position_size_fixed or of_capital(settings, settings.position_size_perc)
+        wanted = wanted_value(settings)
         amount = rules.floor_amount(wanted / price)
         if blocked := _outside(rules, price, wanted, amount):
             return blocked
         notional = amount * price
-        margin = rules.taker_fee if cost_margin is None else cost_margin
-        need = notional / settings.leverage + notional * margin
+        need = funds_needed(settings, rules, notional, cost_margin)
         if free_quote is not None and need > free_quote:
             numbers = need_and_have(need, free_quote, rules.quote)
             return Blocked(gate=Gate.INSUFFICIENT_FUNDS, numbers=numbers)
         return Sized(amount=amount, notional=quantize(notional))
 
 
+def wanted_value(settings: Settings) -> Decimal:
+    """Return the value of one entry that the settings ask for (quote currency)."""
+    return settings.position_size_fixed or of_capital(settings, settings.position_size_perc)
+
+
+def funds_needed(
+    settings: Settings, rules: Rules, notional: Decimal, cost_margin: Decimal | None
+) -> Decimal:
+    """Return the free quote currency that an entry of this value needs: margin, fee, slippage."""
+    margin = rules.taker_fee if cost_margin is None else cost_margin
+    with localcontext(EXACT, rounding=ROUND_DOWN):
+        return notional / settings.leverage + notional * margin
+
+
+def least_amount(rules: Rules, price: Decimal) -> Decimal:
+    """Return the least base amount that the market takes at `price`, on its step."""
+    with localcontext(EXACT, rounding=ROUND_DOWN):
+        return ceil_to(rules.dust_below(price), rules.amount_step)
+
+
 def _outside(rules: Rules, price: Decimal, wanted: Decimal, amount: Decimal) -> Blocked | None:
     """Check an amount against the market's bounds."""
-    least = ceil_to(rules.dust_below(price), rules.amount_step)
+    least = least_amount(rules, price)
     if amount < least:
         numbers = need_and_have(least * price, wanted, rules.quote)
         return Blocked(gate=Gate.BELOW_MINIMUM, numbers=numbers)

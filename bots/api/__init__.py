@@ -2,10 +2,12 @@
 
 from bots.api.access import access
 from bots.api.accounts import router as accounts
+from bots.api.activity import router as activity
 from bots.api.bots import router as bots
 from bots.api.bulk import router as bulk
 from bots.api.candles import router as candles
 from bots.api.configs import router as configs
+from bots.api.decisions import router as decisions
 from bots.api.errors import install
 from bots.api.keys import router as keys
 from bots.api.portable import router as portable
@@ -29,7 +31,9 @@ api = Api(
 install(api)
 # Before /bots/{id}/...: its name is no id.
 api.add_router("/bots", bulk, tags=["bots"])
+api.add_router("/activity", activity, tags=["activity"])
 api.add_router("/bots", bots, tags=["bots"])
+api.add_router("/bots", decisions, tags=["bots"])
 api.add_router("/bots", candles, tags=["bots"])
 # Before /bot-configs/{id}: its names are no ids.
 api.add_router("/bot-configs", portable, tags=["bot-configs"])

@@ -4,7 +4,7 @@ from bots.models.account import Account, ApiKey, Balance, Comparison, User
 from bots.models.bot import BotConfig
 from bots.models.candles import StoredCandles
 from bots.models.command import Command
-from bots.models.decision import Decision
+from bots.models.decision import Decision, DecisionCandles
 from bots.models.ledger import DayStats, Fill, Funding, Order
 from bots.models.measures import Gauge, Inspection, TickTimes
 from bots.models.operations import Heartbeat, Installation, Market, Silence
@@ -27,6 +27,7 @@ __all__ = [
     "Comparison",
     "DayStats",
     "Decision",
+    "DecisionCandles",
     "Fill",
     "Funding",
     "Gauge",

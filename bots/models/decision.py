@@ -38,6 +38,9 @@ class Decision(models.Model):
     fence = models.PositiveBigIntegerField(
         _("tick number"), help_text=_("the newest of those ticks")
     )
+    inputs = models.TextField(
+        _("inputs"), blank=True, help_text=_("what the newest of those ticks decided on, as JSON")
+    )
 
     class Meta:
         verbose_name = _("decision")
@@ -46,3 +49,26 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bot_id}: {self.action} ({self.gate}) x {self.count}"
+
+
+class DecisionCandles(models.Model):
+    """The window of candles that a decision to trade, or one that a rule kept back, was made on.
+
+    Beside the decision, so that neither a list of decisions nor a repeated one carries it along.
+    """
+
+    decision = models.OneToOneField(
+        Decision,
+        models.CASCADE,
+        verbose_name=_("decision"),
+        primary_key=True,
+        related_name="candles",
+    )
+    data = models.BinaryField(_("candles"), help_text=_("prices and volumes, compressed"))
+
+    class Meta:
+        verbose_name = _("candles of a decision")
+        verbose_name_plural = _("candles of decisions")
+
+    def __str__(self) -> str:
+        return f"candles of decision {self.decision_id}"

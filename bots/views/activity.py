@@ -1,7 +1,7 @@
 """Activity: what happened to all bots of the reader, newest first, as a page, a poll and a CSV."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import date, datetime, time, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from bots.activity import Item, Kind, Wanted, every, newest
+from bots.activity import Facts, Item, Kind, Wanted, every, facts, newest
 from bots.models import BotConfig
 from bots.views import exports
 from bots.views.common import PAGE_SIZE, Request, unchanged
@@ -21,19 +21,8 @@ from bots.views.present import ACTIVE, markets_of
 
 DAYS = (1, 7, 30)
 COLUMNS = (
-    *(
-        "at",
-        "kind",
-        "bot_id",
-        "bot_or_account",
-        "mode",
-        "symbol",
-        "what",
-        "result",
-        "reason",
-        "details",
-    ),
-    *("by", "via", "order", "side", "amount", "price"),
+    *("at", "kind", "bot_id", "bot_or_account", "mode", "symbol"),
+    *(one.name for one in fields(Facts)),
 )
 
 
@@ -160,7 +149,7 @@ def export(request: Request) -> HttpResponse:
 def _cells(items: Iterator[Item], bots: Mapping[int, BotConfig]) -> Iterator[exports.Cells]:
     """Yield the rows as they are stored: words are for pages."""
     for item in items:
-        yield (item.at, item.name, *_place(item, bots), *_details(item))
+        yield (item.at, item.name, *_place(item, bots), *astuple(facts(item)))
 
 
 def _place(item: Item, bots: Mapping[int, BotConfig]) -> tuple[object, ...]:
@@ -170,25 +159,3 @@ def _place(item: Item, bots: Mapping[int, BotConfig]) -> tuple[object, ...]:
         return bot.pk, bot.name, bot.mode, bot.symbol
     account = item.row.account
     return None, account.label, account.mode, None
-
-
-def _details(item: Item) -> tuple[object, ...]:
-    """Return the cells from `what` on."""
-    row = item.row
-    match item.name:
-        case "state":
-            by = row.by.username if row.by else None
-            return (row.move, row.new_status, row.new_reason, row.why, by, row.via)
-        case "order":
-            price = row.average or row.price or row.trigger
-            size = (row.filled or row.amount, price)
-            told = (row.purpose, row.status, row.reason, row.message, None, None)
-            return (*told, row.client_order_id, row.side, *size)
-        case "transfer":
-            by = row.by.username if row.by else None
-            told = (row.direction, row.status, row.currency, row.message, by, row.via)
-            return (*told, None, None, row.amount)
-        case "key":
-            return ("added", None, None, row.last4)
-        case _:
-            return ("check", "refused", row.check_fault, row.check_message)

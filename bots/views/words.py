@@ -13,6 +13,7 @@ from bots.models.ledger import STATUSES
 from bots.sentences import duration
 from bots.templatetags.show import amount, at, money, number, price, read
 from trading import strategies
+from trading.market import Rules
 
 __all__ = [
     "DOORS",
@@ -139,17 +140,21 @@ def why(decision: Decision, strategy: str) -> str:
     return gate(decision.gate)
 
 
-def numbers(decision: Decision, market: Market | None = None) -> Iterator[tuple[str, object]]:
+def numbers(
+    decision: Decision, market: Market | Rules | None = None
+) -> Iterator[tuple[str, object]]:
     """Yield the numbers a rule compared, rounded to the market's steps: (name, value)."""
     # PostgreSQL forgets the order of a JSON object's keys: the one of NUMBERS holds.
     order = [*NUMBERS, *sorted(set(decision.numbers) - set(NUMBERS) - {"why"})]
     for name in (name for name in order if name in decision.numbers):
         value = decision.numbers[name]
         label = str(NUMBERS.get(name, name))
-        yield label, gate(str(value)) if name == "exit" else _rounded(decision, name, value, market)
+        is_gate = name == "exit"
+        shown = gate(str(value)) if is_gate else rounded(decision.gate, name, value, market)
+        yield label, shown
 
 
-def _rounded(decision: Decision, name: str, value: object, market: Market | None) -> object:
+def rounded(rule: str, name: str, value: object, market: Market | Rules | None) -> object:
     """Write a number as what it is: a price, an amount, money, a time, or else up to 8 digits."""
     if name == "until":
         return _time(value)
@@ -160,15 +165,17 @@ def _rounded(decision: Decision, name: str, value: object, market: Market | None
         return value
     if name == "age":
         return duration(float(exact))
-    if name in PRICES or (name in COMPARED and decision.gate in PRICE_GATES):
+    if name in PRICES or (name in COMPARED and rule in PRICE_GATES):
         return price(exact, market.price_tick if market else None)
     if name in AMOUNTS:
         return amount(exact, market.amount_step if market else None)
-    if name == "notional" or (name in COMPARED and decision.gate in MONEY_GATES):
+    if name == "notional" or (name in COMPARED and rule in MONEY_GATES):
         return money(exact)
-    if name in COMPARED and decision.gate == "spread":
+    if name in COMPARED and rule == "spread":
         return f"{number(exact, 3)} %"
-    if name in COMPARED and decision.gate == "cooldown":
+    if name in COMPARED and rule == "entry_timeout":
+        return duration(float(exact))
+    if name in COMPARED and rule == "cooldown":
         return duration(float(exact) * 60)
     return number(exact, 2) if name == "rsi" else number(exact)
 

@@ -40,6 +40,7 @@ NAMES = [
     "prune",
     "recompute",
     "reconcile",
+    "replay_decision",
     "rotate_keys",
     "run_bot",
     "start_bot",
@@ -68,6 +69,26 @@ def test_each_command_explains_itself_and_its_exit_codes(
     assert stopped.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "Exit code" in text
+
+
+def test_a_decision_is_replayed_and_a_broken_one_is_told(bot: BotConfig) -> None:
+    run("start_bot", bot.pk)
+    run("run_bot", bot.pk)
+    row = Decision.objects.get(bot=bot)
+    code, lines = run("replay_decision", row.pk)
+    assert (code, lines[-1]) == (0, "the same verdict")
+    assert lines[0].startswith(f"decision {row.pk} of bot {bot.pk} (Wave): 1 tick at ")
+    assert any(line.startswith(f"then: {row.action} ({row.gate})") for line in lines)
+    kept = json.loads(row.inputs)
+    kept["view"]["rules"]["active"] = False
+    Decision.objects.filter(pk=row.pk).update(inputs=json.dumps(kept))
+    code, lines = run("replay_decision", row.pk)
+    assert (code, lines[-1]) == (1, "not the same verdict")
+    assert "now:  blocked (market_halted)" in lines
+    Decision.objects.filter(pk=row.pk).update(inputs=json.dumps(kept | {"v": "older"}))
+    assert run("replay_decision", row.pk)[0] == 1
+    assert "earlier version" in run("replay_decision", row.pk)[1][-1]
+    assert run("replay_decision", 10**9)[0] == 2
 
 
 def test_start_tick_and_stop(bot: BotConfig) -> None:

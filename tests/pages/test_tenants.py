@@ -35,6 +35,7 @@ OWNED = {
     "bot-settings": "GET POST",
     "bot-delete": "GET POST",
     "bot-decisions": "GET",
+    "bot-decision": "GET",
     "bot-orders": "GET",
     "bot-fills": "GET",
     "bot-events": "GET",
@@ -117,6 +118,8 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
         "token-revoke": token.pk,
     }
     found = {name: path for path, name in _patterns(get_resolver())}
+    number = bot.decisions.get().pk
+    found["bot-decision"] = found["bot-decision"].replace("<int:number>", str(number))
     return {
         name: "/" + found[name].replace("<int:pk>", str(numbers.get(name, bot.pk)))
         for name in OWNED
