@@ -12,6 +12,9 @@ from tests.doors.client import KEY, PAPER, Caller, signed_in
 from tests.doors.content import CANARIES, Content, fill
 
 MOVE = {"currency": "USDT", "amount": "1", "direction": "to_spot"}
+#: A document of nobody's settings, and one of a bot.
+NOTHING = {"format": "botsite", "version": 1}
+FILE = {**NOTHING, "bots": [{"name": "x", "symbol": "BTC/USDT", "position_size_perc": "10"}]}
 #: Every route: method, path, the scope it needs, a good body. {bot} and {key} are alice's.
 ROUTES: list[tuple[str, str, str, Any]] = [
     ("POST", "/bots/{bot}/start", "trade", None),
@@ -32,6 +35,9 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("GET", "/activity", "read", None),
     ("GET", "/bot-configs", "read", None),
     ("POST", "/bot-configs", "trade", PAPER),
+    ("GET", "/bot-configs/export", "read", None),
+    ("POST", "/bot-configs/import", "trade", FILE),
+    ("GET", "/bot-configs/{bot}/export", "read", None),
     ("GET", "/bot-configs/{bot}", "read", None),
     ("PUT", "/bot-configs/{bot}", "trade", PAPER | {"symbol": "ETH/USDT"}),
     ("PATCH", "/bot-configs/{bot}", "trade", {"name": "x"}),
@@ -117,7 +123,8 @@ def test_a_stranger_learns_nothing(
     if "{" in path:
         assert answer.status == 404
     elif method == "GET":
-        assert answer.body in ({"items": [], "count": 0}, {"items": [], "next": None})
+        empty = ({"items": [], "count": 0}, {"items": [], "next": None}, NOTHING)
+        assert answer.body in empty
     else:
         # Of many bots each has to be the caller's.
         assert answer.status == (404 if path == "/bots/bulk" else 201)
