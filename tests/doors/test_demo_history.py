@@ -27,6 +27,7 @@ from bots.models import (
 from tests.pages.builders import bot_of
 from trading.exchanges.simulated import SimulatedFeed
 
+pytestmark = pytest.mark.slow(seconds=5)
 DAYS = 3
 COUNTED = (BotConfig, BotState, DayStats, Decision, Fill, Order, PaperBalance, StateEvent)
 
