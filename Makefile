@@ -65,7 +65,7 @@ test: $(DEV)
 axe: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@$(BIN)/python -m tests.axe
-	@$(BIN)/python -m pytest -m axe tests/axe
+	@$(BIN)/python -m pytest -n 2 --dist load -m axe tests/axe
 
 replay: $(DEV)
 	@REPLAY=month $(BIN)/python -m pytest tests/whole/test_replay.py
