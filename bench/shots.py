@@ -30,12 +30,12 @@ HOLDER = "ETH holder"
 KEPT = (HOLDER, "Tide rider")
 #: Looks: suffix of the file, width, heights to try (a picture must not be too heavy), light.
 LOOKS: tuple[tuple[str, int, tuple[int, ...], Literal["light", "dark"]], ...] = (
-    ("", 1280, (620, 540, 480), "light"),
-    ("-phone", 390, (580, 480), "dark"),
+    ("", 1280, (600, 540, 480), "light"),
+    ("-phone", 390, (540, 480), "dark"),
 )
 #: The pictures of the README show more.
 TALL = ("dashboard", "bot")
-TALL_HEIGHTS = (1060, 900, 760, 620)
+TALL_HEIGHTS = (980, 860, 760, 620)
 TURKISH = ("dashboard", "bot")
 OPERATORS = ("status", "admin")
 
@@ -43,11 +43,13 @@ OPERATORS = ("status", "admin")
 def pages(holder: Any, market: Any) -> dict[str, str]:
     """Return the pages to be taken: name of the picture -> address."""
     bot = f"/bots/{holder.pk}/"
+    bought = holder.decisions.filter(action="enter", gate="signal").latest("pk")
     tabs = ("decisions", "orders", "fills", "events", "days", "performance", "settings", "stop")
     return {
         "dashboard": "/",
         "bot": bot,
         **{f"bot-{tab}": f"{bot}{tab}/" for tab in tabs},
+        "bot-decision": f"{bot}decisions/{bought.pk}/",
         "new-bot": "/bots/new/?preset=balanced",
         "templates": "/templates/",
         "several-bots": "/bots/bulk/",

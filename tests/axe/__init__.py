@@ -14,17 +14,19 @@ HERE = Path(__file__).parent
 #: A thumb's target on a telephone, in CSS pixels. Elsewhere axe asks for 24 (WCAG 2.2, 2.5.8).
 THUMB = 44
 PHONE = 640
+#: The rules that look at colours: all that another light can break, as the document is the same.
+COLOURS = ["color-contrast", "link-in-text-block"]
 
 AUDIT = """
-async ({root, thumb, phone}) => {
+async ({root, thumb, phone, colours}) => {
   const context = root ? document.querySelector(root) : document;
-  const told = await axe.run(context, {
-    resultTypes: ["violations"],
-    rules: {"target-size": {enabled: true}},
-    iframes: false,
-  });
+  const options = {resultTypes: ["violations"], iframes: false, preload: false, elementRef: false};
+  if (colours) options.runOnly = colours;
+  else options.rules = {"target-size": {enabled: true}};
+  const told = await axe.run(context, options);
   const found = told.violations.flatMap(rule => rule.nodes.map(node =>
     `${rule.id}: ${node.target.join(" ")} - ${node.failureSummary.replace(/\\s+/g, " ")}`));
+  if (colours) return found;
   const beyond = document.documentElement.scrollWidth - innerWidth;
   if (beyond > 0) found.push(`wider than the screen by ${beyond} px`);
   if (innerWidth <= phone) {
@@ -47,10 +49,13 @@ def install() -> Path:
     return npm.fetch(HERE, "axe") / "node_modules/axe-core/axe.min.js"
 
 
-def audit(page: Page, root: str = "") -> list[str]:
+def audit(page: Page, root: str = "", *, only_colours: bool = False) -> list[str]:
     """Return what is wrong with what the page shows now, or with its part `root` (a selector).
 
+    `only_colours` leaves out what was found out in another light of the same page.
     The page's context must have been given axe (`context.add_init_script(path=install())`).
     """
-    found: list[str] = page.evaluate(AUDIT, {"root": root, "thumb": THUMB, "phone": PHONE})
+    asked = {"root": root, "thumb": THUMB, "phone": PHONE}
+    colours = COLOURS if only_colours else None
+    found: list[str] = page.evaluate(AUDIT, {**asked, "colours": colours})
     return found

@@ -102,7 +102,9 @@ class Auditor:
             for light in LIGHTS:
                 # Colours that are still on their way from one light to the other are nobody's.
                 page.emulate_media(color_scheme=light, reduced_motion="reduce")
-                self._note(address, f"{width} {light}", axe.audit(page))
+                self._note(
+                    address, f"{width} {light}", axe.audit(page, only_colours=light == "dark")
+                )
                 if width <= axe.PHONE:
                     self._note(address, f"{width} {light}", self._dialogs(page, light))
         self._note(address, "", [*self._told, *page.evaluate("window.violations")])
@@ -114,7 +116,7 @@ class Auditor:
                 continue
             self._opened.add((name, light))
             page.evaluate("name => document.getElementById(name).showModal()", name)
-            yield from axe.audit(page, f"#{name}")
+            yield from axe.audit(page, f"#{name}", only_colours=light == "dark")
             page.evaluate("name => document.getElementById(name).close()", name)
 
     def _note(self, address: Address, how: str, wrong: Any) -> None:
