@@ -143,7 +143,8 @@ def test_each_decision_on_real_candles_replays(alice: User) -> None:
     assert judged.keys() >= {"signal", "stop_loss", "cooldown"}
     assert judged["cooldown"].signals is Signals.JUDGED
     assert DecisionCandles.objects.count() < len(kept)
-    assert max(len(row.data) for row in DecisionCandles.objects.all()) < 2600
+    # Packed, a window takes less than its times and five columns of eight bytes each.
+    assert max(len(row.data) for row in DecisionCandles.objects.all()) < 6 * 8 * WINDOW
 
 
 # -- what is broken is seen -----------------------------------------------------------------------
