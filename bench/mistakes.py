@@ -53,7 +53,7 @@ PRICE_DIFFERENCE = (
 )
 RESUMES = "state.status == Status.PAUSED and bot.owner.is_active and bot.deleted_at is None"
 ENTRY_GUARD = '"duty": Duty.TRADE,\n        "in_position": False,\n'
-REJECTED = "ledger.close(held, order, OrderStatus.REJECTED, error.text)\n        return "
+REJECTED = "ledger.close(held, order, OrderStatus.REJECTED, error.text)\n        found = "
 
 #: In the order of the tests' numbers: what was wrong, and how to do it again.
 MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (

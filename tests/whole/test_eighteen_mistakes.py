@@ -10,6 +10,7 @@ import pytest
 from celery import current_app
 from django.db import connection
 
+from bench.mistakes import MISTAKES
 from bots import control, invariants, reset, schedule, tick
 from bots.lease import Outcome
 from bots.models import (
@@ -25,6 +26,7 @@ from bots.models import (
     User,
 )
 from bots.world import World
+from botsite.platform.bootstrap import ROOT
 from tests.doors.client import Caller
 from tests.testexchange import ExchangeControl
 from tests.trading.candles import MINUTE, START
@@ -365,3 +367,10 @@ def test_18_nothing_is_deleted_under_an_open_position_and_history_never(
     assert StateEvent.objects.filter(bot=bot).exists()
     assert Command.objects.filter(bot=bot).count() == 2
     assert invariants.check() == []
+
+
+@pytest.mark.parametrize("name", [name for name, _ in MISTAKES])
+def test_each_mistake_can_still_be_put_back(name: str) -> None:
+    """`make mistakes` replaces exact text: a change of the code has to take it along."""
+    for edit in dict(MISTAKES)[name]:
+        assert (ROOT / edit.path).read_text(encoding="utf-8").count(edit.old) == 1, edit.path
