@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,8 +10,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import TypeVar
 
-from botsite.platform.bootstrap import ROOT
 from botsite.platform.ports import free_port
+from tests.whole.nursery import Child, nursery
 
 T = TypeVar("T")
 
@@ -68,20 +67,11 @@ class Process:
         self.name = name
         self.log = log
         self._env = dict(env)
-        self._arguments = [sys.executable, "-m", *arguments]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._arguments = arguments
+        self._process: Child | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._arguments,
-                cwd=ROOT,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = nursery().start(self._arguments, env=self._env, log=self.log)
 
     @property
     def is_alive(self) -> bool:
