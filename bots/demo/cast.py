@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -100,21 +100,20 @@ def make_bots(user: User, *, leave_past: bool = False) -> list[BotConfig]:
 
 def make_history(
     user: User, *, end: datetime, days: int, pause: Callable[[], None]
-) -> dict[str, int]:
+) -> Iterator[tuple[str, int]]:
     """Give the demo bots that never started their last `days` before `end`, one after the other.
 
-    `pause` is called after each bot, so that others get to write. Returns the days that each bot
-    was given: fewer on a machine that is too slow, 0 where not even those can be had in time.
+    `pause` is called after each bot, so that others get to write. Yields each bot's name and the
+    days that it was given: fewer on a machine that is too slow, 0 where not even those can be had
+    in time.
     """
     parts = {part.values["name"]: part for part in _parts(user)}
     waiting = {bot.name: bot for bot in awaiting(user, user.bots.select_related("state"))}
-    given: dict[str, int] = {}
     for name in WITH_A_PAST:
         if name in waiting:
             Heartbeat.beat(HEARTBEAT, f"history of {name}")
-            given[name] = _live_through(parts[name], waiting[name], end=end, days=days)
+            yield name, _live_through(parts[name], waiting[name], end=end, days=days)
             pause()
-    return given
 
 
 def _live_through(part: Part, bot: BotConfig, *, end: datetime, days: int) -> int:

@@ -56,7 +56,7 @@ def preset_of(request: Request) -> dict[str, Any]:
 
 
 def beginning_of(request: Request) -> Beginning:
-    """Read `?template=`, `?from=` (the reader's own, or nothing), `?market=` and `?preset=`.
+    """Read `?template=`, `?from=` (the reader's own), `?market=`, `?preset=`, `?first=`.
 
     A market goes before that of a template or a copy, and a preset before their limits.
     """
@@ -67,7 +67,8 @@ def beginning_of(request: Request) -> Beginning:
     preset = preset_of(request)
     more = ", ".join(market.symbol for market in markets[1:])
     filled = frozenset(preset) | (_differing(bot) if said else frozenset())
-    initial = {**preset, "more_symbols": more}
+    name = {"name": _("My first bot")} if "first" in request.GET else {}
+    initial = {**preset, **name, "more_symbols": more}
     return Beginning(bot=bot, initial=initial, said=said, filled=filled)
 
 

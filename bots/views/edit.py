@@ -48,7 +48,10 @@ def _page(
 @login_required
 @require_http_methods(["GET", "POST"])
 def create(request: Request) -> HttpResponse:
-    """Make a bot; `?preset=` fills the risk fields, `?from=` and `?template=` all of them."""
+    """Make a bot; `?preset=` fills the risk fields, `?from=` and `?template=` all of them.
+
+    `?first=` suggests a name as well, so that a first bot is made by one click.
+    """
     if request.method == "GET":
         begun = beginning_of(request)
         form = BotForm(owner=request.user, instance=begun.bot, initial=begun.initial)

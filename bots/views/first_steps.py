@@ -14,6 +14,9 @@ from django.views.decorators.http import require_POST
 from bots.models import ApiKey, BotConfig, User
 from bots.views.common import Request
 
+#: Fills the form of a new bot in, all of it: play money on the simulated market.
+FIRST = "?preset=careful&first=1"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -64,13 +67,13 @@ def _with_bots(bots: list[BotConfig]) -> tuple[Step, ...]:
     first = next(iter(started or bots), None)
 
     def page(name: str) -> str:
-        return reverse(name, args=[first.pk]) if first else reverse("bot-new")
+        return reverse(name, args=[first.pk]) if first else reverse("bot-new") + FIRST
 
     return (
         Step(
             title=_("Make a paper bot"),
             text=_("Play money, no key. A preset fills in sensible limits."),
-            url=reverse("bot-new"),
+            url=reverse("bot-new") + ("" if bots else FIRST),
             is_done=bool(bots),
         ),
         Step(

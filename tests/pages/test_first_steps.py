@@ -1,6 +1,8 @@
 """The checklist of a new user: read from what there is, put away by a click."""
 
+import re
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from django.utils import timezone
 
 from bots.models import BotConfig, BotState, User
 from bots.views.first_steps import Checklist
-from tests.pages.builders import bot_of, decision, sign_in, state_of, text_of
+from tests.pages.builders import bot_of, decision, form_of, sign_in, state_of, text_of
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +59,17 @@ def test_each_step_is_done_when_its_row_is_there(
     page = client.get("/")
     assert page.context["first_steps"] is None
     assert 'id="first-steps"' not in page.content.decode()
+
+
+def test_a_paper_bot_runs_three_clicks_after_signing_up(alice: User, client: Client) -> None:
+    link = re.search(r'class="empty".*?href="([^"]+)"', client.get("/").content.decode(), re.S)
+    assert link
+    made = client.post("/bots/new/", form_of(client, unescape(link[1])))
+    bot = alice.bots.get()
+    assert made.url == f"/bots/{bot.pk}/"
+    assert (bot.mode, bot.exchange, bot.max_daily_loss_perc) == ("paper", "simulated", 1)
+    client.post(f"/bots/{bot.pk}/start/")
+    assert BotState.objects.get(pk=bot.pk).text == "pending (start)"
 
 
 def test_somebody_elses_bots_and_keys_do_no_step(bob: User, client: Client) -> None:

@@ -43,10 +43,10 @@ class Command(BaseCommand):
         user, password = cast.make_user(new_password=new_password)
         bots = cast.make_bots(user, leave_past=prepare or bool(history))
         if history:
-            given = cast.make_history(
+            made = cast.make_history(
                 user, end=timezone.now(), days=history, pause=lambda: time.sleep(PAUSE_SECONDS)
             )
-            for name, days in given.items():
+            for name, days in made:
                 self.stdout.write(f"history of {name}: {days} days")
             bots = cast.make_bots(user, leave_past=True)
         if not verbosity:
