@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
+from bots.lifecycle import PositionType
 from bots.models import BotConfig, BotState, Order
 from trading.market import OrderStatus
 
@@ -15,11 +16,16 @@ AT_THE_EXCHANGE = (OrderStatus.OPEN.value, OrderStatus.PARTIAL.value)
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """A price that matters to a position, and how far the last price is from it (%)."""
+    """Where a position ends: its price, and how far the last price is from it (%).
+
+    Without a price it is what the settings plan: so many percent of `base`.
+    """
 
     label: str
-    price: Decimal
-    distance: Decimal | None
+    perc: Decimal | None = None
+    base: str = ""
+    price: Decimal | None = None
+    distance: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,21 +61,29 @@ def unrealised_of(state: BotState) -> Decimal | None:
     return state.position.unrealized(state.last_price)
 
 
-def levels_of(state: BotState) -> list[Level]:
-    """Return where the open position ends, with the distances from the last price."""
-    if not state.in_position:
-        return []
-    named = [
-        (_("Stop loss"), state.stop_loss_price),
-        (_("Trailing stop"), state.trailing_stop_price),
-        (_("Take profit"), state.take_profit_price),
-        (_("Liquidation"), state.liquidation_price),
+def levels_of(bot: BotConfig, state: BotState | None) -> list[Level]:
+    """Return where the position ends, or the next one will: opening one moves no row."""
+    entry, best = _("of the entry"), _("of the best price")
+    trailing = bot.trailing_stop_perc if bot.trailing_stop_active else None
+    rows = [
+        (_("Stop loss"), bot.stop_loss_perc, entry, "stop_loss_price"),
+        (_("Trailing stop"), trailing, best, "trailing_stop_price"),
+        (_("Take profit"), bot.take_profit_perc, entry, "take_profit_price"),
+        (_("Liquidation"), None, "", "liquidation_price"),
     ]
-    return [
-        Level(label=label, price=price, distance=distance(price, state.last_price))
-        for label, price in named
-        if price is not None
-    ]
+    held = state if state and state.in_position else None
+    found = []
+    for label, perc, base, column in rows:
+        price = getattr(held, column, None)
+        if price is not None and held is not None:
+            away = distance(price, held.last_price)
+            found.append(Level(label=label, price=price, distance=away))
+        elif perc and (held is None or base == best):
+            # In a position a stop or target without a price is not there; a trailing one comes.
+            found.append(Level(label=label, perc=perc, base=base))
+    if held is None and bot.position_type == PositionType.FUTURES:
+        found.append(Level(label=_("Liquidation")))
+    return found
 
 
 def limits_of(bot: BotConfig, state: BotState | None, quote: str) -> list[Limit]:

@@ -245,8 +245,8 @@ class Shown:
 
     @property
     def levels(self) -> list[Level]:
-        """Stop, trailing stop, target and liquidation of the open position."""
-        return levels_of(self.state) if self.state else []
+        """Stop, trailing stop, target and liquidation of the position, or of the next one."""
+        return levels_of(self.bot, self.state)
 
     @cached_property
     def limits(self) -> list[Limit]:

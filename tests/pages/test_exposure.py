@@ -209,7 +209,7 @@ def test_a_position_that_no_tick_can_see_is_not_called_watched(alice: User, clie
     state_of(bot, "waiting", "network", "trade", **columns, last_run_at=now)
     body = client.get(f"/bots/{bot.pk}/").content.decode()
     assert "The bot could not read the price for two intervals." in body
-    assert '<dd class="down">position unwatched' in body
+    assert '<dd class="more down">position unwatched' in body
     assert "watched by each tick" not in body
     BotState.objects.filter(pk=bot.pk).update(last_price_at=now - timedelta(seconds=50))
     assert "watched by each tick" in client.get(f"/bots/{bot.pk}/").content.decode()

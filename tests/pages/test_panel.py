@@ -105,6 +105,24 @@ def test_the_position_shows_its_levels_distances_and_unrealised_profit(
     assert "65,170.11 −2.91 %" in text
 
 
+def test_without_a_position_the_levels_are_what_the_settings_plan(
+    alice: User, client: Client
+) -> None:
+    market()
+    percents = {"stop_loss_perc": 2, "take_profit_perc": Decimal("3.5"), "trailing_stop_perc": 1}
+    bot = bot_of(alice, **percents, trailing_stop_active=True)
+    state_of(bot, "running", "no_signal", "trade")
+    text = text_of(client.get(f"/bots/{bot.pk}/panel/"))
+    assert "Stop loss 2 % of the entry Trailing stop 1 % of the best price" in text
+    assert "Take profit 3.5 % of the entry" in text
+    # In a position only a price counts; a trailing stop comes with the price.
+    BotState.objects.filter(bot=bot).update(**holding(stop_loss_price=None))
+    text = text_of(client.get(f"/bots/{bot.pk}/panel/"))
+    assert "Trailing stop 1 % of the best price" in text
+    assert "Stop loss" not in text
+    assert "Take profit" not in text
+
+
 def test_an_unwatched_position_is_a_red_banner_with_two_ways_out(
     alice: User, client: Client
 ) -> None:

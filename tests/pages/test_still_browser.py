@@ -72,3 +72,24 @@ def test_nothing_moves_while_numbers_and_states_change(
         seen.wait_for_timeout(300)
         shifts = seen.evaluate("window.shifts")
         assert not shifts, f"{path}: {shifts}"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_moves_when_a_position_opens_and_ends(
+    width: int, seen: Page, live_server: Any, alice: User, quick: None
+) -> None:
+    market()
+    stops = {"stop_loss_perc": 2, "take_profit_perc": 3, "trailing_stop_perc": 1}
+    bot = bot_of(alice, **stops, trailing_stop_active=True)
+    levels = {"stop_loss_price": Decimal("65170.12"), "take_profit_price": Decimal("68495.12")}
+    held = holding(**levels, protection="watched", reason="in_position")
+    flat = {"in_position": False, "position_side": "", "protection": "", "reason": "no_signal"}
+    seen.add_init_script(SHIFTS)
+    seen.set_viewport_size({"width": width, "height": 900})
+    state_of(bot, "running", "no_signal", "trade", last_price=Decimal("67000.12"))
+    seen.goto(f"{live_server.url}/bots/{bot.pk}/")
+    for change, word in ((held, "0.00150 BTC"), (flat, "flat"), (held, "0.00150 BTC")):
+        BotState.objects.filter(pk=bot.pk).update(**change | {"last_price_at": timezone.now()})
+        expect(seen.locator("#panel .side")).to_contain_text(word)
+    seen.wait_for_timeout(300)
+    assert not seen.evaluate("window.shifts")
