@@ -28,12 +28,15 @@ ELSEWHERE = {
 class Address:
     """Where a page is, and for whom: "stranger", "trader", "newcomer" or "operator".
 
-    Where `press` names a button, the page that it leads to is meant, with every box ticked.
+    Where `press` names a button, the page that it leads to is meant: with every box ticked if
+    `ticked`, and with `file` as the content of the form's file.
     """
 
     path: str
     viewer: str
     press: str = ""
+    ticked: bool = False
+    file: bytes = b""
 
 
 def patterns(resolver: Any = None, prefix: str = "") -> Iterator[tuple[str, str]]:

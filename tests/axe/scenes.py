@@ -1,5 +1,6 @@
 """What the audited pages show: a trader with a bot in every state, a newcomer, an operator."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -189,8 +190,24 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         Address(path=f"/accounts/password/reset/key/{reset}/", viewer="stranger"),
         Address(path="/help/", viewer="stranger"),
         Address(path="/", viewer="operator"),
-        Address(path="/bots/new/", viewer="trader", press=".bot-form button[type=submit]"),
-        Address(path="/bots/bulk/", viewer="trader", press="#bulk button.primary"),
+        *_answers(),
+    ]
+
+
+def _answers() -> list[Address]:
+    """Pages that only a form leads to: mistakes, and what is about to happen."""
+    bots = [{"name": "In", "symbol": "BTC/USDT", "position_size_perc": "10"}, {"name": LONG_NAME}]
+    saved = json.dumps({"format": "botsite", "version": 1, "bots": bots}).encode()
+    markets = Market.objects.filter(exchange="simulated", mode="paper").order_by("pk")[:2]
+    many = "&".join(f"market={market.pk}" for market in markets)
+    submit = ".bot-form button[type=submit]"
+    return [
+        Address(path="/bots/new/", viewer="trader", press=submit, ticked=True),
+        Address(path=f"/bots/new/?preset=careful&first=1&{many}", viewer="trader", press=submit),
+        Address(path="/bots/bulk/", viewer="trader", press="#bulk button.primary", ticked=True),
+        Address(
+            path="/bots/import/", viewer="trader", press="main form button.primary", file=saved
+        ),
     ]
 
 

@@ -88,7 +88,11 @@ class Auditor:
         if status == 404:  # the browser says so, too
             self._told.clear()
         if address.press:
-            page.evaluate(TICK_ALL)
+            if address.ticked:
+                page.evaluate(TICK_ALL)
+            if address.file:
+                content = {"name": "bots.json", "mimeType": "application/json"}
+                page.set_input_files("[type=file]", {**content, "buffer": address.file})
             with page.expect_navigation():
                 page.click(address.press)
             # A form that comes back with its mistakes: the browser takes note of the status.
