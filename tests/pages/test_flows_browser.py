@@ -1,4 +1,4 @@
-"""What a trader does, page by page, with scripts and without; and with nothing but a keyboard."""
+"""What a trader does, page by page, with scripts and without."""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +13,6 @@ from tests.pages.builders import bot_of, holding, market, state_of
 from tests.pages.test_performance import traded_bot
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-PASSWORD = "alice-has-a-long-password"
 
 
 @pytest.fixture(params=[True, False], ids=["scripts", "no-scripts"])
@@ -124,69 +122,3 @@ def test_a_figure_opens_the_fills_that_it_came_from(seen: Page, alice: User) -> 
     figure.click()
     expect(seen.locator("dl.strip")).to_contain_text(text)
     expect(seen.locator("table tbody tr").first).to_be_visible()
-
-
-# -- Nothing but a keyboard -----------------------------------------------------------------------
-def tab_to(page: Page, what: str) -> None:
-    """Press Tab until the focus is on `what` (a selector), and see that it can be seen there."""
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if page.evaluate("what => document.activeElement.matches(what)", what):
-            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            shadow = page.evaluate("getComputedStyle(document.activeElement).boxShadow")
-            assert outline != "none" or shadow != "none", what
-            return
-    raise AssertionError(f"Tab never comes to {what}")
-
-
-def test_a_keyboard_alone_makes_starts_and_stops_a_bot(
-    page: Page, live_server: Any, alice: User
-) -> None:
-    market()
-    page.goto(f"{live_server.url}/accounts/login/")
-    for field, text in (("login", "alice"), ("password", PASSWORD)):
-        tab_to(page, f"[name={field}]")
-        page.keyboard.type(text)
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(f"{live_server.url}/")
-    # The first Tab is the way past the menu.
-    page.keyboard.press("Tab")
-    expect(page.locator(".skip")).to_be_focused()
-    page.keyboard.press("Enter")
-    tab_to(page, "main a[href='/bots/new/']")
-    page.keyboard.press("Enter")
-    expect(page.locator("#id_name")).to_be_visible()
-    tab_to(page, "[data-preset=preset-careful]")
-    page.keyboard.press("Enter")
-    tab_to(page, "#id_name")
-    page.keyboard.type("By keyboard")
-    for field, text in (("exchange", "simulated"), ("symbol", "BTC/USDT")):
-        tab_to(page, f"#id_{field}")
-        page.keyboard.press("Control+a")
-        page.keyboard.type(text)
-    page.keyboard.press("Enter")
-    expect(page.locator("h1")).to_contain_text("By keyboard")
-    tab_to(page, ".state .acts button")
-    page.keyboard.press("Enter")
-    expect(page.locator(".state .chip")).to_contain_text("Starting")
-    _stop_by_keyboard(page)
-
-
-def _stop_by_keyboard(page: Page) -> None:
-    """Ask, think better of it, ask again, and stop; the focus comes back to where it was."""
-    bot = BotConfig.objects.get()
-    BotState.objects.filter(pk=bot.pk).update(status="running", reason="in_position", **holding())
-    page.reload()
-    opener = "[data-dialog=ask-stop]"
-    tab_to(page, opener)
-    page.keyboard.press("Enter")
-    expect(page.locator("#ask-stop")).to_be_visible()
-    assert page.evaluate("document.querySelector('#ask-stop').contains(document.activeElement)")
-    page.keyboard.press("Escape")
-    expect(page.locator("#ask-stop")).to_be_hidden()
-    expect(page.locator(opener)).to_be_focused()
-    page.keyboard.press("Enter")
-    tab_to(page, "#ask-stop button[value=close]")
-    page.keyboard.press("Enter")
-    expect(page.locator(".state .chip")).to_contain_text("Stopped")
-    assert BotState.objects.get(pk=bot.pk).wind_down == "close"
