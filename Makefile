@@ -53,13 +53,14 @@ setup: $(DEV)
 
 # PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
 # What is promised in seconds has the machine to itself: three tests at a time are a crowd on two cores.
+ALONE = -m alone $$(grep -rl "mark.alone" tests --include=*.py)
 test: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@echo "== PostgreSQL"
-	@TEST_DATABASE=postgres $(BIN)/python -m pytest -m alone
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest $(ALONE)
 	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow and not alone and not axe"
 	@echo "== SQLite"
-	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest $(ALONE)
 	@$(BIN)/python -m pytest -n 3 -m "not alone and not axe"
 
 axe: $(DEV)

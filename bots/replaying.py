@@ -121,11 +121,5 @@ def _windows(
     bot = decision.bot
     newest = candles.latest(bot.exchange, bot.mode, symbol, timeframe)
     if first in newest.times:
-        after = len(newest) - newest.times.index(first) - count
-        yield _without_last(newest, max(after, 0)).last(count)
-
-
-def _without_last(newest: Candles, count: int) -> Candles:
-    kept = len(newest) - count
-    columns = {name: getattr(newest, name)[:kept] for name in ("times", *recording.COLUMNS)}
-    return Candles(symbol=newest.symbol, timeframe=newest.timeframe, **columns)
+        start = newest.times.index(first)
+        yield newest.cut(start, start + count)

@@ -108,19 +108,22 @@ class Candles:
     def __len__(self) -> int:
         return len(self.times)
 
-    def last(self, count: int) -> "Candles":
-        """Return the newest `count` candles (all of them when there are fewer)."""
-        at = max(len(self.times) - count, 0)
+    def cut(self, first: int, end: int) -> "Candles":
+        """Return the candles from place `first` up to, but without, place `end`."""
         return Candles(
             symbol=self.symbol,
             timeframe=self.timeframe,
-            times=self.times[at:],
-            open=self.open[at:],
-            high=self.high[at:],
-            low=self.low[at:],
-            close=self.close[at:],
-            volume=self.volume[at:],
+            times=self.times[first:end],
+            open=self.open[first:end],
+            high=self.high[first:end],
+            low=self.low[first:end],
+            close=self.close[first:end],
+            volume=self.volume[first:end],
         )
+
+    def last(self, count: int) -> "Candles":
+        """Return the newest `count` candles (all of them when there are fewer)."""
+        return self.cut(max(len(self) - count, 0), len(self))
 
     @classmethod
     def from_rows(cls, symbol: str, timeframe: str, rows: Iterable[Iterable[float]]) -> "Candles":

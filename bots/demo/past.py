@@ -42,13 +42,4 @@ class PastFeed(SimulatedFeed):
         first = last - count
         if first < 0 or last > len(kept):
             return super().candles(symbol, timeframe, count)
-        return Candles(
-            symbol=symbol,
-            timeframe=timeframe,
-            times=kept.times[first:last],
-            open=kept.open[first:last],
-            high=kept.high[first:last],
-            low=kept.low[first:last],
-            close=kept.close[first:last],
-            volume=kept.volume[first:last],
-        )
+        return kept.cut(first, last)

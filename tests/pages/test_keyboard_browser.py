@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bots.models import ApiKey, BotConfig, BotState, Command, User
-from tests.browser import sign_in
 from tests.pages.builders import bot_of, candles_of, holding, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,13 +29,6 @@ def press(page: Page, what: str, key: str = "Enter") -> None:
     """Come to `what` by Tab and press a key there."""
     tab_to(page, what)
     page.keyboard.press(key)
-
-
-@pytest.fixture
-def seen(page: Page, live_server: Any, alice: User) -> Page:
-    """A browser in which alice is signed in, on nowhere yet."""
-    sign_in(page, alice, live_server.url)
-    return page
 
 
 def test_a_keyboard_alone_makes_starts_and_stops_a_bot(

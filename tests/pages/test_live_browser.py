@@ -10,8 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
 from bots.models import BotConfig, BotState, User
-from bots.views import dashboard, present
-from tests.browser import sign_in, watch
+from tests.browser import watch
 from tests.pages.builders import bot_of, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -29,21 +28,6 @@ PRESS_TWICE = """
 @pytest.fixture
 def problems(page: Page) -> Callable[[], list[str]]:
     return watch(page)
-
-
-@pytest.fixture
-def seen(page: Page, live_server: Any, alice: User) -> Page:
-    """A browser in which alice is signed in, on nowhere yet."""
-    sign_in(page, alice, live_server.url)
-    return page
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server asks for a poll every 300 ms."""
-    for module in (present, dashboard):
-        for name in ("SOON", "ACTIVE", "IDLE"):
-            monkeypatch.setattr(module, name, 0.3)
 
 
 def polls(page: Page) -> list[str]:

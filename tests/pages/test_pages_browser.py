@@ -20,13 +20,6 @@ def problems(page: Page) -> Callable[[], list[str]]:
     return watch(page)
 
 
-@pytest.fixture
-def seen(page: Page, live_server: Any, alice: User) -> Page:
-    """A browser in which alice is signed in, on nowhere yet."""
-    sign_in(page, alice, live_server.url)
-    return page
-
-
 def test_a_change_arrives_without_reloading_and_sets_title_icon_and_cadence(
     seen: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
 ) -> None:

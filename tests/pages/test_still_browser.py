@@ -9,8 +9,6 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from bots.models import BotState, User
-from bots.views import dashboard, present
-from tests.browser import sign_in
 from tests.pages.builders import bot_of, holding, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,21 +28,6 @@ new PerformanceObserver(list => {
       window.shifts.push([entry.value, entry.startTime, ...entry.sources.map(told)].join(" "));
 }).observe({type: "layout-shift", buffered: true});
 """
-
-
-@pytest.fixture
-def seen(page: Page, live_server: Any, alice: User) -> Page:
-    """A browser in which alice is signed in, on nowhere yet."""
-    sign_in(page, alice, live_server.url)
-    return page
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server asks for a poll every 300 ms."""
-    for module in (present, dashboard):
-        for name in ("SOON", "ACTIVE", "IDLE"):
-            monkeypatch.setattr(module, name, 0.3)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -49,8 +49,8 @@ SETTINGS: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
 DAY = 1440
-#: The suite replays five days; `make replay` the whole month, which takes four minutes.
-CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 5 * DAY
+#: The suite replays three days; `make replay` the whole month, which takes four minutes.
+CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 3 * DAY
 
 
 def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
@@ -96,7 +96,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return signals
 
 
-@pytest.mark.slow(seconds=70)
+@pytest.mark.slow(seconds=45)
 def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
     closes = btcusdt_1m().close[:CANDLES]
     expected = talib_signals(closes)
@@ -109,16 +109,16 @@ def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
         assert heard == [signal], (index, decision.gate)
         heard.clear()
         assert signal in said(decision, in_position), (index, decision.gate)
-        if index % (5 * DAY) == 0:
+        if index % (3 * DAY) == 0:
             assert invariants.check(now=_time_of(index)) == []
     assert gates.total() == CANDLES - WINDOW
     assert gates.keys() >= {"signal", "stop_loss", "take_profit", "trailing_stop", "no_signal"}
     _assert_it_adds_up(bot, ticks=gates.total())
 
 
-@pytest.mark.slow(seconds=50)
-def test_a_week_of_candles_within_daily_limits(alice: User) -> None:
-    count = 7 * DAY
+@pytest.mark.slow(seconds=35)
+def test_five_days_of_candles_within_daily_limits(alice: User) -> None:
+    count = 5 * DAY
     expected = talib_signals(btcusdt_1m().close[:count])
     bot, ticks = start_in_the_past(alice, SETTINGS | LIMITS), 0
     for index, in_position, decision in replay(bot, count):
@@ -127,7 +127,7 @@ def test_a_week_of_candles_within_daily_limits(alice: User) -> None:
         assert expected[index - WINDOW] in said(decision, in_position), (index, decision.gate)
     paused = StateEvent.objects.filter(bot=bot, move="pause")
     assert {event.new_reason for event in paused} == {"max_daily_trades", "max_daily_loss"}
-    assert ticks < count - WINDOW - DAY, "the limits kept the bot off for a good part of the week"
+    assert ticks < count - WINDOW - DAY, "the limits kept the bot off for a good part of it"
     _assert_it_adds_up(bot, ticks=ticks)
     assert max(day.trades for day in DayStats.objects.filter(bot=bot)) <= LIMITS["max_daily_trades"]
 

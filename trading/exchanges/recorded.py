@@ -78,17 +78,7 @@ class RecordedFeed:
         if frame is None:
             frame = self._frames[timeframe] = self._aggregate(timeframe)
         end = bisect_right(frame.times, self._clock() - TIMEFRAMES[timeframe])
-        at = max(end - count, 0)
-        return Candles(
-            symbol=symbol,
-            timeframe=timeframe,
-            times=frame.times[at:end],
-            open=frame.open[at:end],
-            high=frame.high[at:end],
-            low=frame.low[at:end],
-            close=frame.close[at:end],
-            volume=frame.volume[at:end],
-        )
+        return frame.cut(max(end - count, 0), end)
 
     def quote(self, symbol: str) -> Quote:
         """Return the price inside the candle that is open; STALE_DATA outside the recording."""
