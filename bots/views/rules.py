@@ -16,6 +16,8 @@ from trading.gates import Check, Mark
 from trading.market import Rules
 from trading.risk import Gate
 
+#: What a signal may say beside what only its strategy knows.
+SIGNAL_NUMBERS = frozenset({*words.SIGNALS, "need", "have"})
 #: What a rule is called where it was not asked.
 NAMES = {
     Gate.FLAT: _("Position to close"),
@@ -193,10 +195,10 @@ def _text(check: Check) -> object:
 
 
 def _signal(numbers: Mapping[str, str], gate: Gate, market: Rules) -> list[tuple[str, object]]:
-    known = [name for name in ("ema_fast", "ema_slow", "rsi", "need", "have") if name in numbers]
     return [
-        (str(words.NUMBERS[name]), words.rounded(gate, name, numbers[name], market))
-        for name in known
+        (words.label(name), words.rounded(gate, name, numbers[name], market))
+        for name in words.in_order(numbers)
+        if name in SIGNAL_NUMBERS or name not in words.NUMBERS
     ]
 
 

@@ -1,6 +1,6 @@
 """The decision log in words: which rule decided, and what its numbers are called."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from django.utils.translation import gettext
@@ -23,6 +23,8 @@ __all__ = [
     "ORDER_REASONS",
     "STATUSES",
     "gate",
+    "in_order",
+    "label",
     "numbers",
     "order_status",
     "why",
@@ -78,6 +80,20 @@ LEVELS = {
     "trailing_stop": _("Trailing stop"),
     "take_profit": _("Take profit"),
 }
+#: What a strategy looked at. A name that is not in NUMBERS is a strategy's, too.
+SIGNALS = {
+    "rsi": _("RSI"),
+    "ema_fast": _("fast EMA"),
+    "ema_slow": _("slow EMA"),
+    "macd": _("MACD line"),
+    "macd_signal": _("signal line"),
+    "close": _("close"),
+    "lower": _("lower band"),
+    "middle": _("middle of the bands"),
+    "upper": _("upper band"),
+    "highest": _("highest high"),
+    "lowest": _("lowest low"),
+}
 NUMBERS = {
     "price": _("price"),
     "entry_price": _("entry"),
@@ -96,12 +112,13 @@ NUMBERS = {
     "max_amount": _("at most"),
     "until": _("until"),
     "currency": _("currency"),
-    "rsi": _("RSI"),
-    "ema_fast": _("fast EMA"),
-    "ema_slow": _("slow EMA"),
+    **SIGNALS,
 }
 #: How they are rounded.
-PRICES = frozenset({"price", "entry_price", "limit_price", "stop", "trailing", "target"})
+PRICES = frozenset(
+    {"price", "entry_price", "limit_price", "stop", "trailing", "target"}
+    | {"close", "highest", "lowest"}
+)
 AMOUNTS = frozenset({"amount", "filled", "max_amount"})
 #: What a gate's "have" and "limit" are.
 MONEY_GATES = frozenset({"max_daily_loss", "daily_target", "account_daily_loss", "max_drawdown"})
@@ -144,14 +161,22 @@ def numbers(
     decision: Decision, market: Market | Rules | None = None
 ) -> Iterator[tuple[str, object]]:
     """Yield the numbers a rule compared, rounded to the market's steps: (name, value)."""
-    # PostgreSQL forgets the order of a JSON object's keys: the one of NUMBERS holds.
-    order = [*NUMBERS, *sorted(set(decision.numbers) - set(NUMBERS) - {"why"})]
-    for name in (name for name in order if name in decision.numbers):
+    for name in in_order(decision.numbers):
         value = decision.numbers[name]
-        label = str(NUMBERS.get(name, name))
         is_gate = name == "exit"
         shown = gate(str(value)) if is_gate else rounded(decision.gate, name, value, market)
-        yield label, shown
+        yield label(name), shown
+
+
+def in_order(numbers: Mapping[str, object]) -> list[str]:
+    """Return the names of a decision's numbers: PostgreSQL forgets the order of JSON's keys."""
+    order = [*NUMBERS, *sorted(set(numbers) - set(NUMBERS) - {"why"})]
+    return [name for name in order if name in numbers]
+
+
+def label(name: str) -> str:
+    """Return what a number is called; one that only its strategy knows keeps its name."""
+    return str(NUMBERS.get(name, name))
 
 
 def rounded(rule: str, name: str, value: object, market: Market | Rules | None) -> object:

@@ -4,6 +4,8 @@ import csv
 import gzip
 import os
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,18 +14,43 @@ from trading.market import Candles
 ROOT = Path(__file__).resolve().parents[2]
 MARKET_DATA_DIR = ROOT / os.environ.get("MARKET_DATA_DIR", "../shared/data")
 MINUTE = 60_000
+COLUMNS = ("times", "open", "high", "low", "close", "volume")
 START = 1_677_628_800_000  # 2023-03-01T00:00Z
 
 
+#: Series of real candles -> how many there are, and where generated ones begin instead.
+SERIES = {
+    "BTCUSDT-1m-2023-03": (30_240, 23_140.0),
+    "ETHBTC-5m-2018-01": (5_760, 984.0),
+    "XRPUSDT-perp-5m-2021-11": (1_999, 118.93),
+}
+
+
 @cache
-def btcusdt_1m() -> Candles:
-    """Return BTC/USDT 1m of March 2023 (30,240 candles), or 30,240 generated ones."""
-    path = MARKET_DATA_DIR / "BTCUSDT-1m-2023-03.csv.gz"
+def series(name: str) -> Candles:
+    """Return the candles of one of SERIES, or as many generated ones."""
+    path = MARKET_DATA_DIR / f"{name}.csv.gz"
     if not path.exists():
-        return from_closes(random_walk(30_240, seed=20230301, start=23_140.0))
+        count, start = SERIES[name]
+        return from_closes(random_walk(count, seed=20230301, start=start))
     with gzip.open(path, "rt", newline="") as file:
         rows = [[float(cell) for cell in row] for row in list(csv.reader(file))[1:]]
-    return Candles.from_rows("BTC/USDT", "1m", rows)
+    return Candles.from_rows(name, name.split("-")[-3], rows)
+
+
+def btcusdt_1m() -> Candles:
+    """Return BTC/USDT 1m of March 2023 (30,240 candles), or 30,240 generated ones."""
+    return series("BTCUSDT-1m-2023-03")
+
+
+def windows(candles: Candles, size: int) -> Iterator[Candles]:
+    """Yield every window of `size` candles, oldest first."""
+    for end in range(size, len(candles) + 1):
+        at = slice(end - size, end)
+        yield replace(
+            candles,
+            **{name: getattr(candles, name)[at] for name in COLUMNS},
+        )
 
 
 def random_walk(count: int, *, seed: int, start: float, step: float = 0.001) -> list[float]:

@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 import pytest
 import talib
 
-from tests.trading.candles import btcusdt_1m, from_closes, random_walk
+from tests.trading.candles import btcusdt_1m, from_closes, random_walk, windows
 from trading import strategies
-from trading.market import Candles
 from trading.strategies import Action, Param, ParamErrors, Signal, Values, clean
 
 EMA_RSI = strategies.get("ema_rsi")
@@ -41,13 +39,10 @@ def errors_of(raw: Mapping[str, object]) -> dict[str, str]:
 
 
 def test_every_window_of_the_real_candles_gives_talibs_signal() -> None:
-    candles = btcusdt_1m()
     seen = set()
-    for end in range(200, len(candles) + 1):
-        window = Candles.from_rows("BTC/USDT", "1m", [])
-        window = replace(window, close=candles.close[end - 200 : end])
+    for start, window in enumerate(windows(btcusdt_1m(), 200)):
         signal = EMA_RSI.signal(window, DEFAULTS)
-        assert signal.action == by_talib(window.close, DEFAULTS), end
+        assert signal.action == by_talib(window.close, DEFAULTS), start
         seen.add(signal.why)
     assert seen >= {"ema_rsi.buy", "ema_rsi.sell", "ema_rsi.rsi_too_high", "ema_rsi.rsi_too_low"}
 
@@ -245,9 +240,3 @@ def test_yes_no_and_choices() -> None:
     for param, raw in ((flag, "true"), (flag, 1), (pick, "b"), (pick, ["a"])):
         with pytest.raises(ValueError, match=r"Enter yes or no|Select one"):
             param.clean(raw)
-
-
-def test_an_unknown_strategy_is_named() -> None:
-    with pytest.raises(strategies.UnknownStrategy, match="unknown strategy: martingale"):
-        strategies.get("martingale")
-    assert set(strategies.STRATEGIES) == {"ema_rsi"}

@@ -14,7 +14,10 @@ from trading.strategies.base import (
     Values,
     clean,
 )
+from trading.strategies.bollinger import Bollinger
+from trading.strategies.breakout import Breakout
 from trading.strategies.ema_rsi import EmaRsi
+from trading.strategies.macd import Macd
 
 __all__ = [
     "STRATEGIES",
@@ -47,7 +50,7 @@ def _by_name(*strategies: Strategy) -> Mapping[str, Strategy]:
     return MappingProxyType({strategy.name: strategy for strategy in strategies})
 
 
-STRATEGIES: Mapping[str, Strategy] = _by_name(EmaRsi())
+STRATEGIES: Mapping[str, Strategy] = _by_name(EmaRsi(), Macd(), Bollinger(), Breakout())
 
 
 def get(name: str) -> Strategy:

@@ -15,10 +15,7 @@ from trading.strategies.base import (
     Values,
     gettext_noop,
 )
-
-SHORTEST_WINDOW = 200
-#: The seed of an EMA weighs under 1 % after four periods.
-PERIODS_IN_WINDOW = 4
+from trading.strategies.declare import number, seeded_window, too_few, whole
 
 REASONS: Mapping[str, str] = {
     "ema_rsi.buy": gettext_noop("The fast EMA is above the slow one and the RSI leaves room."),
@@ -28,32 +25,6 @@ REASONS: Mapping[str, str] = {
     "ema_rsi.no_trend": gettext_noop("The two EMAs are equal: there is no trend."),
     "ema_rsi.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
-
-
-def _period(name: str, default: int, low: int, high: int, label: str, text: str) -> Param:
-    return Param(
-        name=name,
-        type="int",
-        default=default,
-        minimum=Decimal(low),
-        maximum=Decimal(high),
-        step=Decimal(1),
-        label=label,
-        help=text,
-    )
-
-
-def _threshold(name: str, default: str, label: str, text: str) -> Param:
-    return Param(
-        name=name,
-        type="decimal",
-        default=default,
-        minimum=Decimal(1),
-        maximum=Decimal(99),
-        step=Decimal("0.01"),
-        label=label,
-        help=text,
-    )
 
 
 class EmaRsi:
@@ -67,7 +38,7 @@ class EmaRsi:
     )
     reasons = REASONS
     params: tuple[Param, ...] = (
-        _period(
+        whole(
             "ema_fast",
             8,
             2,
@@ -75,7 +46,7 @@ class EmaRsi:
             gettext_noop("Fast EMA"),
             gettext_noop("Candles in the fast exponential moving average."),
         ),
-        _period(
+        whole(
             "ema_slow",
             21,
             3,
@@ -83,7 +54,7 @@ class EmaRsi:
             gettext_noop("Slow EMA"),
             gettext_noop("Candles in the slow exponential moving average."),
         ),
-        _period(
+        whole(
             "rsi_period",
             7,
             2,
@@ -91,15 +62,19 @@ class EmaRsi:
             gettext_noop("RSI period"),
             gettext_noop("Candles in Wilder's relative strength index."),
         ),
-        _threshold(
+        number(
             "rsi_oversold",
             "35",
+            "1",
+            "99",
             gettext_noop("RSI oversold"),
             gettext_noop("At or below this RSI nothing is sold on a signal."),
         ),
-        _threshold(
+        number(
             "rsi_overbought",
             "65",
+            "1",
+            "99",
             gettext_noop("RSI overbought"),
             gettext_noop("At or above this RSI nothing is bought on a signal."),
         ),
@@ -118,15 +93,14 @@ class EmaRsi:
     def window(self, values: Values) -> int:
         """Return 200 candles, or four times the longest period if that is more."""
         longest = max(int(values[name]) for name in ("ema_fast", "ema_slow", "rsi_period"))
-        return max(SHORTEST_WINDOW, PERIODS_IN_WINDOW * longest)
+        return seeded_window(longest)
 
     def signal(self, candles: Candles, values: Values) -> Signal:
         """Judge the newest window of closed candles."""
         need = self.window(values)
         closes = candles.close[-need:]
         if len(closes) < need:
-            numbers = {"need": str(need), "have": str(len(closes))}
-            return Signal(action=Action.NONE, why="ema_rsi.too_few_candles", numbers=numbers)
+            return too_few("ema_rsi.too_few_candles", need, len(closes))
         fast = ema(closes, int(values["ema_fast"]))
         slow = ema(closes, int(values["ema_slow"]))
         strength = rsi(closes, int(values["rsi_period"]))
