@@ -53,13 +53,16 @@ def unsettled_is_known(_: datetime, among: Among = EVERY) -> Iterator[Violation]
         mine = left.get(state.pk, [])
         protection = [order for order in mine if order.purpose == Order.Purpose.PROTECT]
         others = len(mine) - len(protection)
+        forced = sum(order.purpose == Order.Purpose.LIQUIDATION for order in mine)
         waiting = any(order.status != OrderStatus.OPEN for order in protection)
         told = (state.has_unsettled_orders, state.has_protection)
         if told != (bool(others or waiting), bool(protection)):
             text = f"says {told}, orders: {others}, protective: {len(protection)}"
             yield Violation(code="I9", bot_id=state.pk, text=text)
-        if others > 1 or len(protection) > 2:
-            text = f"{others} orders and {len(protection)} protective ones are open at once"
+        # What the exchange forced came without asking, and several may wait for their fills.
+        own = others - forced
+        if own > 1 or len(protection) > 2:
+            text = f"{own} orders and {len(protection)} protective ones are open at once"
             yield Violation(code="I9", bot_id=state.pk, text=text)
         # A comparison that is under way takes it back, or leaves it to ticks.
         alone = state.duty == Duty.NONE and state.tick_started_at is None

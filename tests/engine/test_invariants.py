@@ -125,21 +125,27 @@ def unsettled_forgotten(b: Bench) -> None:
     sql("UPDATE bots_botstate SET has_unsettled_orders = %s WHERE bot_id = %s", True, b.bot.pk)
 
 
+def plant(b: Bench, number: int, **values: Any) -> None:
+    """Write an order of this bot that nobody sent."""
+    written: dict[str, Any] = {
+        "bot": b.bot,
+        "account": b.bot.account,
+        "client_order_id": f"planted{number}",
+        "symbol": "BTC/USDT",
+        "side": "buy",
+        "type": "market",
+        "purpose": "entry",
+        "amount": D(1),
+        "signed_at": b.market.at,
+        "fence": 1,
+        "run_epoch": 1,
+    }
+    Order.objects.create(**written | values)
+
+
 def two_open_orders(b: Bench) -> None:
     for number in range(2):
-        Order.objects.create(
-            bot=b.bot,
-            account=b.bot.account,
-            client_order_id=f"planted{number}",
-            symbol="BTC/USDT",
-            side="buy",
-            type="market",
-            purpose="entry",
-            amount=D(1),
-            signed_at=b.market.at,
-            fence=1,
-            run_epoch=1,
-        )
+        plant(b, number)
     sql("UPDATE bots_botstate SET has_unsettled_orders = %s WHERE bot_id = %s", True, b.bot.pk)
 
 
@@ -297,3 +303,19 @@ def test_a_whole_life_leaves_nothing_to_find(bench: Maker) -> None:
     assert invariants.check() == []
     rows = (Order, Fill, Decision, BotState, BotConfig)
     assert all(model.objects.exists() for model in rows)
+
+
+def test_what_the_exchange_forced_may_wait_beside_an_order(sound: Bench) -> None:
+    """Two deleveragings and a liquidation in a moment, their fills still under way."""
+
+    def told() -> list[str]:
+        return [one.text for one in invariants.check() if one.code == "I9"]
+
+    for number in range(3):
+        plant(sound, number, purpose="liquidation", side="sell", status="filled")
+    BotState.objects.filter(pk=sound.bot.pk).update(has_unsettled_orders=True)
+    assert told() == []
+    plant(sound, 3, purpose="exit", side="sell")
+    assert told() == []
+    plant(sound, 4, purpose="entry")
+    assert told() == ["2 orders and 0 protective ones are open at once"]
