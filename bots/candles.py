@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -104,8 +105,10 @@ def store(key: Key, seen: Candles) -> _Span:
     if row is None:
         merged = seen.last(LIMIT)
         new = StoredCandles(**key._asdict(), **_columns(merged))
-        # Another worker may be first: then its row stays, and the next candle joins it.
-        StoredCandles.objects.bulk_create([new], ignore_conflicts=True)
+        # Another worker may be first: then its row stays, and the next candle joins it. The block
+        # is ours, since that of bulk_create takes a caller's with it where it fails.
+        with transaction.atomic():
+            StoredCandles.objects.bulk_create([new], ignore_conflicts=True)
         return _Span(merged.times[0], merged.times[-1])
     span = _Span(row.oldest, row.newest)
     is_full = row.count >= LIMIT

@@ -169,6 +169,19 @@ def test_a_failure_to_store_leaves_the_tick_as_it_is(
     assert len(tries) == 2
 
 
+def test_a_failure_in_the_database_ends_no_transaction_around_the_tick(bench: Maker) -> None:
+    def fail(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("INSERT") and "storedcandles" in sql:
+            raise DatabaseError("the disk is full")
+        return execute(sql, *rest)
+
+    b = bench()
+    with connection.execute_wrapper(fail):
+        b.tick()
+    assert b.where == ("running", "no_signal", "trade")
+    assert not StoredCandles.objects.exists()
+
+
 def test_it_is_stored_after_the_lease_was_given_back(
     bench: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
