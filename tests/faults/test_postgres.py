@@ -33,7 +33,7 @@ def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Postgres
         connection.close()
         connection.settings_dict.update(HOST="127.0.0.1", PORT=server.port, NAME="postgres")
         try:
-            call_command("migrate", verbosity=0)
+            call_command("migrate", run_syncdb=True, verbosity=0)
             call_command("createcachetable", verbosity=0)
             with django_db_blocker.block():
                 yield server
