@@ -1,4 +1,4 @@
-"""Settings that only make sense together; `manage.py check` says so before a bot finds out."""
+"""What `manage.py check` says before a bot finds out: settings that do not fit, refused plugins."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, register
 from django.core.checks import Warning as CheckWarning
+
+from trading import strategies
 
 #: Binance may work on a request for this long after its receive window has closed.
 EXCHANGE_WORKS_MS = 10_000
@@ -30,3 +32,19 @@ def timings_fit(**_: Any) -> Sequence[CheckMessage]:
         text = "TICK_SEND_MARGIN_SECONDS must be HTTP_TIMEOUT_SECONDS or more."
         found.append(CheckWarning(text, id="bots.W004"))
     return found
+
+
+@register()
+def plugins_are_used(**_: Any) -> Sequence[CheckMessage]:
+    """Warn of each strategy of another package that is refused: its bots cannot run.
+
+    A warning, since an error would keep the site from starting.
+    """
+    return [
+        CheckWarning(
+            str(refusal),
+            hint="Mend or remove the package; docs/strategies.md says what a strategy must have.",
+            id="bots.W005",
+        )
+        for refusal in strategies.refused()
+    ]

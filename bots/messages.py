@@ -134,7 +134,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.UNKNOWN_STRATEGY: _off(
         _("The bot's strategy does not exist in this installation."),
-        _("Choose another strategy in the settings, then start the bot."),
+        _("Have its package installed, or choose another strategy; then start the bot."),
     ),
     Reason.BAD_SETTINGS: _off(
         _("The bot's settings are not valid any more."),

@@ -12,6 +12,7 @@ from bots.models import Order
 from trading.exchange import ExchangeError, Fault
 from trading.execution import Decision
 from trading.market import OrderStatus
+from trading.strategies import StrategyFailed
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,13 @@ def failed(
         order=order,
         retry_after=error.retry_after,
     )
+
+
+def blind(held: Held, error: ExchangeError | StrategyFailed) -> Outcome:
+    """The outcome of a tick that saw a price, but had no signal to judge."""
+    if isinstance(error, ExchangeError):
+        return failed(held, error)
+    return of_reason(held, Reason.INTERNAL, str(error))
 
 
 def of_reason(

@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,7 @@ from bots.models import Decision, DecisionCandles
 from trading import recording, strategies
 from trading.gates import Check, explain
 from trading.market import Candles
-from trading.strategies import ParamErrors, Signal, UnknownStrategy
+from trading.strategies import ParamErrors, Signal, StrategyFailed, UnknownStrategy
 from trading.view import View
 
 #: What a row that is not ours, or was cut, raises when it is read.
@@ -106,7 +107,8 @@ def _signal(decision: Decision, view: View, kept: Mapping[str, Any]) -> Signal |
     for found in _windows(decision, view.quote.symbol, timeframe, first, count):
         # A repeated decision was made on a later window than the one beside it.
         if recording.digest(found) == digest:
-            return strategy.signal(found, params)
+            with suppress(StrategyFailed):
+                return strategy.signal(found, params)
     return None
 
 

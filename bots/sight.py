@@ -1,5 +1,6 @@
 """What one tick sees: the price, the strategy's signal, the owner's command, and the bot itself."""
 
+import logging
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -8,26 +9,28 @@ from django.utils import timezone
 from bots import limits, orders
 from bots.control import expire_commands
 from bots.lease import Held
-from bots.lifecycle import Duty, PositionType, WindDown
+from bots.lifecycle import Duty, PositionType, Reason, WindDown
 from bots.models import Command, Order
 from trading import strategies
 from trading.exchange import Exchange, ExchangeError, Refused
 from trading.execution import View
 from trading.market import Quote, Rules
 from trading.risk import Day, Gate, Levels
-from trading.strategies import Action, ParamErrors, Signal
+from trading.strategies import Action, ParamErrors, Signal, StrategyFailed
+
+log = logging.getLogger(__name__)
 
 NO_SIGNAL = Signal(action=Action.NONE, numbers={}, why="no_candles")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """`blind` is the error that kept the candles away: then there is no signal."""
+    """`blind`: the error that kept the candles away, or the strategy's own; then no signal."""
 
     rules: Rules
     quote: Quote
     signal: Signal
-    blind: ExchangeError | None
+    blind: ExchangeError | StrategyFailed | None
     command: Command | None
 
 
@@ -37,12 +40,12 @@ def look(held: Held, exchange: Exchange, rules: Rules) -> Sight:
     signal, blind = _signal(held, exchange)
     command = _command(held)
     if command is not None and blind is not None and command.kind == Command.Kind.ENTER:
-        refuse(command, blind.fault)
+        refuse(command, blind.fault if isinstance(blind, ExchangeError) else Reason.INTERNAL)
         command = None
     return Sight(rules=rules, quote=quote, signal=signal, blind=blind, command=command)
 
 
-def _signal(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | None]:
+def _signal(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | StrategyFailed | None]:
     """Return the strategy's signal; unusable candles give none, and the error that says why."""
     if held.state.duty == Duty.EXIT and held.state.wind_down != WindDown.AFTER_EXIT:
         return NO_SIGNAL, None
@@ -60,8 +63,15 @@ def _signal(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | Non
         if isinstance(error, Refused):
             raise
         return NO_SIGNAL, error
+    except StrategyFailed as error:
+        return NO_SIGNAL, error
     held.candles = candles
-    return strategy.signal(candles, values), None
+    try:
+        return strategy.signal(candles, values), None
+    except StrategyFailed as error:
+        # Not our code: it must not keep the stop from being watched.
+        log.exception("bot %s: its strategy failed", held.bot.pk)
+        return NO_SIGNAL, error
 
 
 def _command(held: Held) -> Command | None:

@@ -76,7 +76,8 @@ def _work(held: Held) -> Outcome:
         held.refresh()
         held.day = held.state.counter_day
     if refusal := _refusal(held):
-        return outcome.of_reason(held, refusal, "")
+        detail = held.bot.strategy if refusal == Reason.UNKNOWN_STRATEGY else ""
+        return outcome.of_reason(held, refusal, detail)
     if _is_done(held):
         return _nothing_owed()
     exchange = exchange_of(held.bot, held.world)
@@ -201,8 +202,8 @@ def _timed_out(ended: Sequence[Order]) -> Order | None:
 
 def _without_order(held: Held, seen: Sight, decision: execution.Decision) -> Outcome:
     if seen.blind is not None and not held.state.has_unsettled_orders:
-        # The stop was watched on the price; without candles there is nothing else to decide.
-        return replace(outcome.failed(held, seen.blind), levels=decision.levels)
+        # The stop was watched on the price; without a signal there is nothing else to decide.
+        return replace(outcome.blind(held, seen.blind), levels=decision.levels)
     return outcome.of_decision(held, decision)
 
 

@@ -133,13 +133,21 @@
     const form = document.querySelector(".bot-form");
     // A form that came back with mistakes holds what was typed already.
     if (!draft || !form || document.querySelector(".wrong, .note.error")) return;
-    for (const [name, value] of JSON.parse(draft)) {
-      const input = form.elements[name];
-      if (!input || input.disabled) continue;
-      if (input.type === "checkbox") input.checked = value;
-      else input.value = value;
-    }
+    const fill = () => {
+      for (const [name, value] of JSON.parse(draft)) {
+        const input = form.elements[name];
+        if (!input || input.disabled) continue;
+        if (input.type === "checkbox") input.checked = value;
+        else input.value = value;
+      }
+    };
+    fill();
     htmx.trigger(byId("check"), "filled");
+    const { strategy, params_of: shown } = form.elements;
+    if (!strategy || strategy.value === shown.value) return;
+    // Another strategy's own fields come first, then what was typed into them.
+    document.addEventListener("htmx:afterSettle", (event) => event.target.id === "group-strategy" && fill());
+    htmx.trigger(strategy, "change");
   };
 
   // -- Presets fill the fields in place and mark them ----------------------------------------------

@@ -8,13 +8,14 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.boundfield import BoundField
+from django.forms.utils import ErrorDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots import markets
 from bots.forms.fields import NumberField
 from bots.forms.groups import GROUPS, HELP, LABELS, Group
-from bots.forms.params import PREFIX, clean_params, fields_of
+from bots.forms.params import PREFIX, SHOWN, choices, clean_params, fields_of, with_defaults
 from bots.lifecycle import Mode, PositionType
 from bots.models import Account, BotConfig, User
 from bots.models.validity import FROZEN_AFTER_FIRST_ORDER, FROZEN_IN_POSITION, SIMULATED
@@ -32,6 +33,18 @@ MONEY = (
     "entry_offset_perc",
     "max_spread_perc",
     "max_drawdown_perc",
+)
+#: Another strategy has other parameters: the answer brings the whole group of fields.
+RE_RENDER = {
+    "hx-post": "",
+    "hx-vals": '{"show": "1"}',
+    "hx-trigger": "change",
+    "hx-select": "#group-strategy",
+    "hx-target": "#group-strategy",
+    "hx-swap": "outerHTML",
+}
+GONE = _(
+    "This strategy is not installed here. Have its package installed, or choose another strategy."
 )
 #: What only futures have: a spot bot's are the defaults, whatever the hidden fields still hold.
 FUTURES_ONLY = ("direction", "leverage")
@@ -102,22 +115,43 @@ class BotForm(forms.ModelForm[BotConfig]):
         assert isinstance(account, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         account.queryset = accounts
         account.empty_label = _("none")
-        self.fields["strategy"].widget = forms.Select(
-            choices=[(s.name, gettext(s.label)) for s in strategies.STRATEGIES.values()]
-        )
         if not is_new:
             del self.fields["more_symbols"]
         least = settings.MIN_CHECK_INTERVAL_SECONDS
         self.fields["check_interval_seconds"].widget.attrs["min"] = least
         self.fields["leverage"].widget.attrs["max"] = settings.MAX_LEVERAGE
         self._freeze(has_orders, in_position)
-        self.fields.update(fields_of(self._strategy(), self.instance.params or {}))
+        self._show_strategy()
 
-    def _strategy(self) -> strategies.Strategy:
-        """Return the strategy asked for, or the one there is."""
+    def _show_strategy(self) -> None:
+        """Add the fields of the strategy that is chosen: its own, or none where it is gone."""
         name = str(self.data.get("strategy") or self.initial.get("strategy") or "")
-        fallback = next(iter(strategies.STRATEGIES.values()))
-        return strategies.STRATEGIES.get(name, fallback)
+        self.strategy = strategies.STRATEGIES.get(name)
+        field = self.fields["strategy"]
+        field.widget = forms.Select(choices=choices(name), attrs=RE_RENDER)
+        if self.strategy is None:
+            field.help_text = GONE
+            return
+        field.help_text = gettext(self.strategy.help)
+        in_force = self.instance.params if self.instance.strategy == name else {}
+        shown = fields_of(self.strategy, in_force or {})
+        self.fields.update(shown)
+        if self.shows_another:
+            self.data = with_defaults(self.data, shown)
+
+    @property
+    def shown(self) -> str:
+        """Whose parameters the form has."""
+        return self.strategy.name if self.strategy else ""
+
+    @property
+    def shows_another(self) -> bool:
+        """Whether another strategy was chosen than the one whose parameters were to be seen."""
+        return self.is_bound and self.data.get(SHOWN, self.shown) != self.shown
+
+    def show_again(self) -> None:
+        """Show what was sent without judging it: nobody has said yet that this is all."""
+        self._errors = ErrorDict()
 
     def _freeze(self, has_orders: bool, in_position: bool) -> None:
         frozen: dict[str, Any] = {}
@@ -161,10 +195,10 @@ class BotForm(forms.ModelForm[BotConfig]):
             data["account"] = self._own_book(data)
         if data.get("mode") == Mode.LIVE and not self.was_live:
             self._check_live(data)
-        params, errors = clean_params(self._strategy(), data)
-        for name, text in errors.items():
-            self.add_error(name if name in self.fields else None, text)
-        self.instance.params = params
+        if self.strategy is not None:
+            self.instance.params, errors = clean_params(self.strategy, data)
+            for name, text in errors.items():
+                self.add_error(name if name in self.fields else None, text)
         return data
 
     def _own_book(self, data: dict[str, Any]) -> Account | None:

@@ -5,13 +5,37 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext
 
 from bots.forms.fields import NumberField
 from bots.models.validity import translated
+from trading import strategies
 from trading.strategies import Param, ParamErrors, Strategy, clean
 
 PREFIX = "param_"
+#: The hidden input that says whose parameters the form shows.
+SHOWN = "params_of"
+
+
+def choices(current: str) -> list[tuple[str, str]]:
+    """Return the strategies to choose from; a `current` one that is gone is said to be."""
+    known = [(s.name, gettext(s.label)) for s in strategies.STRATEGIES.values()]
+    if current and current not in strategies.STRATEGIES:
+        known.append((current, gettext("%(name)s (not installed)") % {"name": current}))
+    return known
+
+
+def with_defaults(
+    data: Mapping[str, Any], fields: Mapping[str, forms.Field]
+) -> MultiValueDict[str, Any]:
+    """Return what was sent with these fields' own values in place of other parameters."""
+    kept = MultiValueDict({name: [data[name]] for name in data if not name.startswith(PREFIX)})
+    for name, field in fields.items():
+        value = field.prepare_value(field.initial)
+        if value is not False:  # an unchecked box sends nothing
+            kept[name] = "on" if value is True else value
+    return kept
 
 
 def fields_of(strategy: Strategy, values: Mapping[str, Any]) -> dict[str, forms.Field]:

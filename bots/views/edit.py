@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -45,6 +46,22 @@ def _page(
     )
 
 
+def _is_to_show(request: Request, form: BotForm) -> bool:
+    """Whether the parameters of the chosen strategy are to be seen before anything is saved."""
+    return "show" in request.POST or form.shows_another
+
+
+def _shown(request: Request, form: BotForm, bot: BotConfig | None) -> HttpResponse:
+    """Show what was typed with the fields of the strategy that was chosen."""
+    said = ""
+    if "show" not in request.POST and form.strategy is not None:
+        words = {"name": gettext(form.strategy.label)}
+        said = _("Nothing is saved yet: these are the settings of %(name)s.") % words
+    form.show_again()
+    begun = Beginning(bot=form.instance, initial={}, said=said, filled=frozenset())
+    return _page(request, form, bot, begun=begun)
+
+
 @login_required
 @require_http_methods(["GET", "POST"])
 def create(request: Request) -> HttpResponse:
@@ -57,6 +74,9 @@ def create(request: Request) -> HttpResponse:
         form = BotForm(owner=request.user, instance=begun.bot, initial=begun.initial)
         return _page(request, form, None, begun=begun)
     form = BotForm(request.POST, owner=request.user)
+    if _is_to_show(request, form):
+        bot = beginning_of(request).bot
+        return _shown(request, BotForm(request.POST, owner=request.user, instance=bot), None)
     if form.is_valid():
         if "back" in request.POST:
             return _page(request, form, None)
@@ -97,6 +117,8 @@ def edit(request: Request, pk: int) -> HttpResponse:
     if request.POST.get("seen", bot.updated_at.isoformat()) != bot.updated_at.isoformat():
         # A second tab would silently put back what the first one changed.
         form.refuse_as_outpaced()
+    elif _is_to_show(request, form):
+        return _shown(request, form, bot)
     if form.is_valid():
         try:
             control.edit(bot, form.values, by=request.user, via="page")

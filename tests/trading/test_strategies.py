@@ -30,7 +30,7 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 def both(name: str) -> list[tuple[Strategy, dict[str, Any]]]:
     strategy = strategies.get(name)
-    return [(strategy, dict(clean(strategy, raw))) for raw in ({}, SHORT[name])]
+    return [(strategy, dict(clean(strategy, raw))) for raw in ({}, SHORT.get(name, {}))]
 
 
 def bars(prices: list[float], spread: float = 0.25) -> Candles:

@@ -1,8 +1,12 @@
-"""The strategies, by name. Add one: declare it as `ema_rsi` does and list it here."""
+"""The strategies, by name: those listed here, and those of other packages (plugins.py).
 
-from collections.abc import Mapping
-from types import MappingProxyType
+Add one of ours: declare it as `ema_rsi` does and list it here.
+"""
 
+from collections.abc import Iterator, Mapping
+from threading import RLock
+
+from trading.strategies import plugins
 from trading.strategies.base import (
     Action,
     Message,
@@ -18,6 +22,7 @@ from trading.strategies.bollinger import Bollinger
 from trading.strategies.breakout import Breakout
 from trading.strategies.ema_rsi import EmaRsi
 from trading.strategies.macd import Macd
+from trading.strategies.plugins import Refusal, StrategyFailed
 
 __all__ = [
     "STRATEGIES",
@@ -25,13 +30,16 @@ __all__ = [
     "Message",
     "Param",
     "ParamErrors",
+    "Refusal",
     "Signal",
     "Strategy",
+    "StrategyFailed",
     "UnknownStrategy",
     "Value",
     "Values",
     "clean",
     "get",
+    "refused",
 ]
 
 
@@ -46,11 +54,52 @@ class UnknownStrategy(KeyError):
         return f"unknown strategy: {self.name}"
 
 
-def _by_name(*strategies: Strategy) -> Mapping[str, Strategy]:
-    return MappingProxyType({strategy.name: strategy for strategy in strategies})
+class Registry(Mapping[str, Strategy]):
+    """The strategies by name, ours first. Other packages' are looked for once, when first asked."""
+
+    def __init__(self, *shipped: Strategy) -> None:
+        self._shipped = {strategy.name: strategy for strategy in shipped}
+        self._all: dict[str, Strategy] | None = None
+        self._refused: tuple[Refusal, ...] = ()
+        self._lock = RLock()
+        self._is_loading = False
+
+    def refused(self) -> tuple[Refusal, ...]:
+        """Return the plugins that are not used, each with its reason."""
+        self._load()
+        return self._refused
+
+    def _load(self) -> Mapping[str, Strategy]:
+        if self._all is not None:
+            return self._all
+        with self._lock:
+            if self._is_loading:
+                return self._shipped  # a plugin that asks while it is being imported
+            if self._all is None:
+                self._is_loading = True
+                try:
+                    found, self._refused = plugins.load(self._shipped)
+                    self._all = {**self._shipped, **found}
+                finally:
+                    self._is_loading = False
+            return self._all
+
+    def __getitem__(self, name: str) -> Strategy:
+        return self._load()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __len__(self) -> int:
+        return len(self._load())
 
 
-STRATEGIES: Mapping[str, Strategy] = _by_name(EmaRsi(), Macd(), Bollinger(), Breakout())
+STRATEGIES = Registry(EmaRsi(), Macd(), Bollinger(), Breakout())
+
+
+def refused() -> tuple[Refusal, ...]:
+    """Return the strategies of other packages that are not used, each with its reason."""
+    return STRATEGIES.refused()
 
 
 def get(name: str) -> Strategy:
