@@ -93,7 +93,11 @@ MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (
                 "quote = held.world.data.quote(exchange, held.bot.symbol)",
                 INVENTED,
             ),
-            edit("bots/sight.py", "return NO_SIGNAL, error", "return NO_SIGNAL, None"),
+            edit(
+                "bots/sight.py",
+                "raise\n        return NO_SIGNAL, error",
+                "raise\n        return NO_SIGNAL, None",
+            ),
         ],
     ),
     (
