@@ -21,6 +21,7 @@ from bots.models import (
     BotConfig,
     BotState,
     Command,
+    KeyEvent,
     Order,
     Outpaced,
     User,
@@ -256,10 +257,10 @@ def _asked(bot_id: int) -> str:
     return f"compare-asked-{bot_id}"
 
 
-def put_key(owner: User, **fields: str) -> ApiKey:
+def put_key(owner: User, *, via: str, **fields: str) -> ApiKey:
     """Store a key (see ApiKey.put) and have a worker check it with the exchange."""
     with transaction.atomic():
-        key = ApiKey.put(owner=owner, **fields)
+        key = ApiKey.put(owner=owner, via=via, **fields)
         transaction.on_commit(lambda: schedule.send("bots.tasks.check_key", key.pk))
     return key
 
@@ -270,9 +271,10 @@ def check_key(key: ApiKey) -> None:
         raise Refusal("no_worker", _("The workers cannot be reached now: try again shortly."))
 
 
-def drop_key(key: ApiKey) -> None:
+def drop_key(key: ApiKey, *, by: User, via: str) -> None:
     """Forget a key; account, orders and bots stay, and a flat bot's next tick says what it misses.
 
+    What stays of it is that it was there, and its last four characters (KeyEvent).
     Refusal while a bot with duty still needs the key to watch a position or to settle an order.
     """
     with transaction.atomic():
@@ -283,4 +285,4 @@ def drop_key(key: ApiKey) -> None:
                 raise Refusal(
                     "in_use", _("A bot needs this key for its position: stop or close it first.")
                 )
-        ApiKey.objects.filter(pk=key.pk).delete()
+        key.take_away(KeyEvent.What.DELETED, by=by, via=via)

@@ -15,8 +15,17 @@ from django.utils.translation import gettext_lazy as _
 from bots import control, setup
 from bots.admin.acts import VIA, Act, Acting, each
 from bots.admin.base import NoChanges, ReadOnly, money
-from bots.admin.filters import OfOwner, Watching
-from bots.models import Account, ApiKey, ApiToken, Balance, Comparison, Transfer, User
+from bots.admin.filters import Door, OfOwner, Watching
+from bots.models import (
+    Account,
+    ApiKey,
+    ApiToken,
+    Balance,
+    Comparison,
+    KeyEvent,
+    Transfer,
+    User,
+)
 
 
 def _deactivate(user: User, by: User, _why: str) -> bool:
@@ -207,6 +216,14 @@ class Keys(Acting, ReadOnly[ApiKey]):
     @admin.display(description=_("last check"), ordering="checked_at")
     def last_check(self, key: ApiKey) -> str:
         return key.check_fault or str(key.checked_at or "-")
+
+
+@admin.register(KeyEvent)
+class KeyEvents(ReadOnly[KeyEvent]):
+    list_display = ["at", "account", "what", "last4", "by", "via"]
+    list_filter = ["what", "account__mode", Door]
+    list_select_related = ["account", "by"]
+    search_fields = ["account__label", "account__owner__username", "last4"]
 
 
 @admin.register(ApiToken)

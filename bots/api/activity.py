@@ -28,18 +28,23 @@ class Filters(Schema):
 
 class LineOut(Schema):
     at: datetime
-    kind: str = Field(description="state, order, transfer, key (added) or check (refused key)")
+    kind: str = Field(
+        description="state, order, command, funding, transfer, key, or check (a refused key)"
+    )
     bot_config_id: int | None
     account: int | None = Field(description="of a transfer or a key")
-    what: str = Field(description="move, purpose, direction, added or checked")
+    what: str = Field(
+        description="move, purpose, command, direction; of funding received or paid; of a key "
+        "added, replaced, deleted or checked"
+    )
     result: str | None = Field(description="the status it led to")
-    reason: str | None
+    reason: str | None = Field(description="why; of a command the gate that refused it")
     details: str | None
     by: str | None
     via: str | None
     order: str | None = Field(description="client_order_id")
     side: str | None
-    amount: Money | None
+    amount: Money | None = Field(description="of funding negative when it was paid")
     price: Money | None = Field(description="the average, else the limit, else the trigger")
 
 
@@ -65,11 +70,10 @@ def listed(request: ApiRequest, filters: Query[Filters]) -> object:
 
 
 def _line(item: Item) -> dict[str, object]:
-    of_bot = item.name in ("state", "order")
     return {
         "at": item.at,
         "kind": item.name,
-        "bot_config_id": item.row.bot_id if of_bot else None,
-        "account": None if of_bot else item.row.account_id,
+        "bot_config_id": item.row.bot_id if item.is_of_bot else None,
+        "account": None if item.is_of_bot else item.row.account_id,
         **vars(facts(item)),
     }

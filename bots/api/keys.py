@@ -16,6 +16,7 @@ from ninja import Query, Router, Status
 from bots import control, schedule
 from bots.api import schemas
 from bots.api.access import ApiRequest, access
+from bots.api.bots import VIA
 from bots.api.errors import Conflict, Invalid, Problem
 from bots.api.pages import Page, Window, page
 from bots.api.throttle import seldom
@@ -44,7 +45,7 @@ def put(request: ApiRequest, key: schemas.KeyIn) -> object:
         known = ", ".join(settings.LIVE_EXCHANGES)
         raise ValidationError({"exchange": _("Keys are taken for: %s.") % known})
     try:
-        row = control.put_key(request.auth.user, **key.model_dump())
+        row = control.put_key(request.auth.user, via=VIA, **key.model_dump())
     except IntegrityError:
         message = _("This key was replaced at the same time.")
         raise control.Refusal("outpaced", message) from None
@@ -83,7 +84,7 @@ def read(request: ApiRequest, key_id: int) -> object:
 def delete(request: ApiRequest, key_id: int) -> object:
     """Forget a key. Its account, orders and bots stay; those bots need another key."""
     key = get_object_or_404(_keys(request.auth.user), pk=key_id)
-    control.drop_key(key)
+    control.drop_key(key, by=request.auth.user, via=VIA)
     return Status(204, None)
 
 

@@ -1,6 +1,6 @@
 """What a user owns, one noun a file."""
 
-from bots.models.account import Account, ApiKey, Balance, Comparison, User
+from bots.models.account import Account, ApiKey, Balance, Comparison, KeyEvent, User
 from bots.models.bot import BotConfig
 from bots.models.candles import StoredCandles
 from bots.models.command import Command
@@ -34,6 +34,7 @@ __all__ = [
     "Heartbeat",
     "Inspection",
     "Installation",
+    "KeyEvent",
     "Market",
     "Order",
     "Outpaced",

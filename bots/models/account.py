@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Mode, PositionType
@@ -153,17 +154,69 @@ class ApiKey(models.Model):
         return self.may_trade_futures if position_type == PositionType.FUTURES else self.may_trade
 
     @classmethod
-    def put(cls, *, owner: User, exchange: str, mode: str, label: str, **secrets: str) -> "ApiKey":
+    def put(
+        cls,
+        *,
+        owner: User,
+        exchange: str,
+        mode: str,
+        label: str,
+        via: str = "command",
+        **secrets: str,
+    ) -> "ApiKey":
         """Store a key under the owner's account of that name; a new key replaces the old one.
 
-        `secrets`: api_key, secret_key and, where the exchange wants one, passphrase. Call it
-        inside a transaction. The key counts as unchecked until a worker has asked the exchange.
+        `secrets`: api_key, secret_key and, where the exchange wants one, passphrase. `via`: the
+        door. Call it inside a transaction. The key counts as unchecked until a worker has asked the
+        exchange.
         """
         account, _created = Account.objects.get_or_create(
             owner=owner, exchange=exchange, mode=mode, label=label
         )
-        cls.objects.filter(account=account).delete()
-        return cls.objects.create(account=account, last4=secrets["api_key"][-4:], **secrets)
+        for old in cls.objects.filter(account=account):
+            old.take_away(KeyEvent.What.REPLACED, by=owner, via=via)
+        key = cls.objects.create(account=account, last4=secrets["api_key"][-4:], **secrets)
+        KeyEvent.of(key, KeyEvent.What.ADDED, by=owner, via=via)
+        return key
+
+    def take_away(self, what: "KeyEvent.What", *, by: User, via: str) -> None:
+        """Delete the key and keep that it was there; nothing, where somebody was faster."""
+        if ApiKey.objects.filter(pk=self.pk).delete()[0]:
+            KeyEvent.of(self, what, by=by, via=via)
+
+
+class KeyEvent(models.Model):
+    """A key that was added, replaced or deleted: what is left of it. Never edited, no secret."""
+
+    class What(models.TextChoices):
+        ADDED = "added", _("added")
+        REPLACED = "replaced", _("replaced")
+        DELETED = "deleted", _("deleted")
+
+    account = models.ForeignKey(
+        Account, models.PROTECT, verbose_name=_("account"), related_name="key_events"
+    )
+    at = models.DateTimeField(_("time"), default=timezone.now)
+    what = models.CharField(_("what happened"), max_length=8, choices=What.choices)
+    last4 = models.CharField(_("last four characters"), max_length=4)
+    by = models.ForeignKey(User, models.PROTECT, verbose_name=_("by whom"), related_name="+")
+    via = models.CharField(_("by which door"), max_length=12)
+
+    class Meta:
+        verbose_name = _("event of a key")
+        verbose_name_plural = _("events of keys")
+        # The activity is read by time.
+        indexes = [models.Index(fields=["at"], name="key_event_at")]
+
+    def __str__(self) -> str:
+        return f"…{self.last4} {self.what}"
+
+    @classmethod
+    def of(cls, key: ApiKey, what: What, *, by: User, via: str) -> "KeyEvent":
+        """Write down what happened to a key, in the transaction that did it."""
+        return cls.objects.create(
+            account_id=key.account_id, what=what, last4=key.last4, by=by, via=via
+        )
 
 
 class Balance(models.Model):

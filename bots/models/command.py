@@ -3,11 +3,18 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from bots.models.bot import BotConfig
 from bots.models.ledger import Order
+
+#: Commands that were not followed, or not yet: one that waits past its time has expired, whether or
+#: not a tick has said so. "Is not done", as SQLite knows no list of values in an index's condition.
+UNDONE_COMMANDS = ~Q(status="done")
+#: When a command ended; one that waits stands where it was given.
+MOMENT = Coalesce("ended_at", "created_at")
 
 
 class Command(models.Model):
@@ -57,6 +64,11 @@ class Command(models.Model):
                 condition=Q(status="pending"),
                 name="command_one_pending",
             )
+        ]
+        indexes = [
+            # The activity of all bots is read by time.
+            models.Index(MOMENT, name="command_moment"),
+            models.Index(MOMENT, name="command_undone", condition=UNDONE_COMMANDS),
         ]
 
     def __str__(self) -> str:

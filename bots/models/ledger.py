@@ -254,9 +254,16 @@ class Funding(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "funding_id"], name="funding_unique")
         ]
+        # The activity of all bots is read by time.
+        indexes = [models.Index(fields=["at"], name="funding_at")]
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.amount}"
+
+    @property
+    def currency(self) -> str:
+        """What it was paid in: the quote currency of `BTC/USDT:USDT`."""
+        return self.symbol.partition("/")[2].partition(":")[0]
 
 
 class DayStats(models.Model):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from bots.activity import Facts, Item, Kind, Wanted, every, facts, newest
+from bots.lifecycle import PositionType
 from bots.models import BotConfig
 from bots.views import exports
 from bots.views.common import PAGE_SIZE, Request, unchanged
@@ -105,11 +106,18 @@ def _context(request: Request) -> dict[str, Any]:
         "older": items[PAGE_SIZE - 1].cursor if len(items) > PAGE_SIZE else "",
         "token": _token(lines),
         "every": ACTIVE,
-        "kinds": [(kind.value, kind.label) for kind in Kind],
+        "kinds": _kinds(bots, asked),
         "periods": periods,
         "bots": list(bots.values()),
         "today": today,
     }
+
+
+def _kinds(bots: Mapping[int, BotConfig], asked: Asked) -> list[tuple[str, object]]:
+    """Return the kinds to choose from: only futures pay funding, and many trade none."""
+    pays = any(bot.position_type == PositionType.FUTURES for bot in bots.values())
+    has_funding = pays or asked.kind == Kind.FUNDING
+    return [(kind.value, kind.label) for kind in Kind if has_funding or kind != Kind.FUNDING]
 
 
 def _lines(items: list[Item], bots: Mapping[int, BotConfig]) -> list[Line]:
@@ -154,7 +162,7 @@ def _cells(items: Iterator[Item], bots: Mapping[int, BotConfig]) -> Iterator[exp
 
 def _place(item: Item, bots: Mapping[int, BotConfig]) -> tuple[object, ...]:
     """Return bot or account: id, name, mode and symbol."""
-    if item.name in ("state", "order"):
+    if item.is_of_bot:
         bot = bots[item.row.bot_id]
         return bot.pk, bot.name, bot.mode, bot.symbol
     account = item.row.account

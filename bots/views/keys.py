@@ -41,7 +41,7 @@ def keys(request: Request) -> HttpResponse:
     form = KeyForm(request.POST or None, initial={k: v for k, v in initial.items() if v})
     if request.method == "POST" and form.is_valid():
         try:
-            key = control.put_key(request.user, **form.cleaned_data)
+            key = control.put_key(request.user, via="page", **form.cleaned_data)
         except IntegrityError:
             messages.error(request, _("This key was replaced at the same time."))
             return redirect("keys")
@@ -135,7 +135,7 @@ def key_delete(request: Request, pk: int) -> HttpResponse:
     if request.method == "GET":
         return render(request, "bots/key_delete.html", {"key": key, "busy": busy})
     try:
-        control.drop_key(key)
+        control.drop_key(key, by=request.user, via="page")
     except control.Refusal as refusal:
         messages.error(request, refusal.message)
         return redirect("keys")

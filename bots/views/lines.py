@@ -10,15 +10,26 @@ from django.utils.translation import gettext as _
 from bots.activity import Item
 from bots.lifecycle import Move, Reason, Status, WindDown
 from bots.messages import about_key, explain
-from bots.models import ApiKey, BotConfig, Market, Order, StateEvent, Transfer
+from bots.models import (
+    ApiKey,
+    BotConfig,
+    Command,
+    Funding,
+    KeyEvent,
+    Market,
+    Order,
+    StateEvent,
+    Transfer,
+)
+from bots.models.bot import Direction
 from bots.models.ledger import TYPES
 from bots.models.state import Protection
-from bots.templatetags.show import SHAPES, amount, plain_number, price, side_of
+from bots.templatetags.show import SHAPES, amount, money, plain_number, price, side_of, sign
 from bots.views import words
 from bots.views.present import MarketKey
-from trading.market import OrderStatus
+from trading.market import OrderStatus, Side
 
-#: The chip of an order's and of a transfer's status: the colours and shapes of bots' statuses.
+#: The chips of what orders, commands and transfers became: colours and shapes of bots' statuses.
 ORDER_CHIPS = {
     OrderStatus.SENT: Status.PENDING,
     OrderStatus.UNKNOWN: Status.WAITING,
@@ -27,6 +38,12 @@ ORDER_CHIPS = {
     OrderStatus.FILLED: Status.RUNNING,
     OrderStatus.REJECTED: Status.ERROR,
     OrderStatus.ABANDONED: Status.ERROR,
+}
+COMMAND_CHIPS = {
+    Command.Status.PENDING: Status.PENDING,
+    Command.Status.DONE: Status.RUNNING,
+    Command.Status.REFUSED: Status.ERROR,
+    Command.Status.EXPIRED: Status.ERROR,
 }
 TRANSFER_CHIPS = {
     Transfer.Status.REQUESTED: Status.PENDING,
@@ -69,9 +86,15 @@ def line_of(item: Item, bots: Mapping[int, BotConfig], markets: Mapping[MarketKe
     if isinstance(row, Order):
         bot = bots[row.bot_id]
         return _order(item, row, bot, markets.get((bot.exchange, bot.mode, bot.symbol)))
+    if isinstance(row, Command):
+        return _command(item, row, bots[row.bot_id])
+    if isinstance(row, Funding):
+        return _funding(item, row, bots[row.bot_id])
     if isinstance(row, Transfer):
         return _transfer(item, row)
-    return _key(item, row)
+    if isinstance(row, KeyEvent):
+        return _key(item, row)
+    return _check(item, row)
 
 
 def _url(bot: BotConfig, name: str) -> str:
@@ -145,6 +168,51 @@ def _order(item: Item, row: Order, bot: BotConfig, market: Market | None) -> Lin
     )
 
 
+def _command(item: Item, row: Command, bot: BotConfig) -> Line:
+    outcome = Command.Status(item.row.outcome)
+    details = words.refusal(row.result)
+    if outcome == Command.Status.EXPIRED:
+        details = _("No tick followed it in time.")
+    return Line(
+        item=item,
+        what=_asked(row, bot),
+        result=str(outcome.label),
+        chip=COMMAND_CHIPS[outcome].value,
+        url=_url(bot, "bot-orders" if row.order_id else "bot"),
+        bot=bot,
+        details=details,
+        by=row.by.get_username() if row.by else "",
+        via=str(words.DOORS.get(row.via, row.via)),
+    )
+
+
+def _asked(row: Command, bot: BotConfig) -> str:
+    """Return the button that gave this command; which way it went, its order knows best."""
+    if row.kind == Command.Kind.CANCEL:
+        return capfirst(row.get_kind_display())
+    if row.kind == Command.Kind.EXIT:
+        return _("Close position")
+    is_short = bot.direction == Direction.SHORT
+    if row.order:
+        is_short = row.order.side == Side.SELL
+    return _("Sell short now") if is_short else _("Buy now")
+
+
+def _funding(item: Item, row: Funding, bot: BotConfig) -> Line:
+    is_paid = row.amount < 0
+    url = _url(bot, "bot-fills")
+    day = row.trading_day.isoformat()
+    what = capfirst(row._meta.verbose_name)
+    return Line(
+        item=item,
+        what=f"{what}: {sign(row.amount)}{money(abs(row.amount))} {row.currency}",
+        result=_("paid") if is_paid else _("received"),
+        chip=(Status.STOPPED if is_paid else Status.RUNNING).value,
+        url=f"{url}?from={day}&to={day}#funding" if url else "",
+        bot=bot,
+    )
+
+
 def _transfer(item: Item, row: Transfer) -> Line:
     return Line(
         item=item,
@@ -159,15 +227,27 @@ def _transfer(item: Item, row: Transfer) -> Line:
     )
 
 
-def _key(item: Item, row: ApiKey) -> Line:
-    refused = item.name == "check"
+def _key(item: Item, row: KeyEvent) -> Line:
     return Line(
         item=item,
         what=_("Key …%(last4)s") % {"last4": row.last4},
-        result=_("refused") if refused else _("added"),
-        chip=(Status.ERROR if refused else Status.STOPPED).value,
+        result=str(row.get_what_display()),
+        chip=Status.STOPPED.value,
         url=reverse("keys"),
         place=row.account.label,
-        details=about_key(row.check_fault) if refused else "",
-        raw=row.check_message if refused else "",
+        by=row.by.get_username(),
+        via=str(words.DOORS.get(row.via, row.via)),
+    )
+
+
+def _check(item: Item, row: ApiKey) -> Line:
+    return Line(
+        item=item,
+        what=_("Key …%(last4)s") % {"last4": row.last4},
+        result=_("refused"),
+        chip=Status.ERROR.value,
+        url=reverse("keys"),
+        place=row.account.label,
+        details=about_key(row.check_fault),
+        raw=row.check_message,
     )

@@ -7,6 +7,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bots.lifecycle import Reason
+from bots.messages import explain
 from bots.models import Decision, Market, Order
 from bots.models.bot import Direction
 from bots.models.ledger import STATUSES
@@ -27,6 +28,7 @@ __all__ = [
     "label",
     "numbers",
     "order_status",
+    "refusal",
     "why",
 ]
 
@@ -144,6 +146,16 @@ def gate(name: str) -> str:
         return str(Reason(name).label)
     except ValueError:
         return name
+
+
+def refusal(result: str) -> str:
+    """Return why a command was not followed, as a sentence: a gate, a failure, or the stop."""
+    if result == "stopped":
+        return gettext("The bot was stopped first.")
+    if result in GATES or result not in Reason.values:
+        return gate(result)
+    explained = explain(result)
+    return str(explained.what if explained else Reason(result).label)
 
 
 def why(decision: Decision, strategy: str) -> str:

@@ -148,10 +148,14 @@ def _watched(owner: User) -> Market:
 def _keys(owner: User) -> ApiKey:
     """A key with all rights that was checked, and one that the exchange refused."""
     secrets = {"api_key": "PUBLICabcdefgh1234", "secret_key": "SECRETabcdefgh5678"}
-    key = control.put_key(owner, exchange="binance", mode="live", label="savings", **secrets)
+    key = control.put_key(
+        owner, via="page", exchange="binance", mode="live", label="savings", **secrets
+    )
     rights = {"may_trade": True, "may_trade_futures": True, "may_withdraw": True, "ip_bound": False}
     ApiKey.objects.filter(pk=key.pk).update(is_valid=True, checked_at=timezone.now(), **rights)
-    old = control.put_key(owner, exchange="binance", mode="testnet", label="old", **secrets)
+    old = control.put_key(
+        owner, via="page", exchange="binance", mode="testnet", label="old", **secrets
+    )
     refused = {"is_valid": False, "check_message": "-2015 Invalid API-key, IP, or permissions."}
     ApiKey.objects.filter(pk=old.pk).update(checked_at=timezone.now(), **refused)
     return key

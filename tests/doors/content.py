@@ -47,6 +47,7 @@ class Content:
 def make_key(owner: User, label: str = "main") -> ApiKey:
     return control.put_key(
         owner,
+        via="page",
         exchange="binance",
         mode="testnet",
         label=label,

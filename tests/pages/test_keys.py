@@ -40,7 +40,7 @@ def _signed_in(alice: User, client: Client) -> None:
 
 
 def _key(owner: User, **fields: str) -> ApiKey:
-    return control.put_key(owner, **(KEY | fields))
+    return control.put_key(owner, via="page", **(KEY | fields))
 
 
 def test_a_key_is_stored_queued_for_its_check_and_shown_by_its_end(

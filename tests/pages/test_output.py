@@ -53,7 +53,7 @@ def _fill(owner: User) -> BotConfig:
     filled(bot, "buy", "1", "100")
     filled(bot, "sell", "1", "110", reason=HOSTILE[:32])
     key = {"exchange": "binance", "mode": "testnet", "label": HOSTILE[:60]}
-    control.put_key(owner, **key, api_key="<b>1234567890", secret_key="<b>1234567890")
+    control.put_key(owner, via="page", **key, api_key="<b>1234567890", secret_key="<b>1234567890")
     ApiToken.issue(owner, HOSTILE[:60])
     return bot
 

@@ -192,7 +192,9 @@ def test_currencies_and_modes_are_never_mixed(alice: User, client: Client) -> No
     filled(bot_of(alice, "one"), "buy", "1", "100", fee="1")
     filled(bot_of(alice, "two", symbol="ETH/BTC"), "buy", "1", "0.05", fee="0.001")
     fields = {"exchange": "binance", "mode": "testnet", "label": "main"}
-    key = control.put_key(alice, **fields, api_key="alicekey1234", secret_key="alicesecret1")
+    key = control.put_key(
+        alice, via="page", **fields, api_key="alicekey1234", secret_key="alicesecret1"
+    )
     real = bot_of(alice, "three", exchange="binance", mode="testnet", account=key.account)
     page = client.get("/performance/")
     assert (page.context["mode"], [b.currency for b in page.context["blocks"]]) == (

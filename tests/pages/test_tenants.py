@@ -136,7 +136,9 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     decision(bot)
     filled(bot, "buy", "1", "100")
     fields = {"exchange": "binance", "mode": "testnet", "label": "alice main"}
-    key = control.put_key(alice, **fields, api_key="alicekey1234", secret_key="alicesecret1")
+    key = control.put_key(
+        alice, via="page", **fields, api_key="alicekey1234", secret_key="alicesecret1"
+    )
     Transfer.objects.create(
         account=key.account,
         currency="USDT",
