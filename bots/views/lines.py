@@ -154,7 +154,7 @@ def _order(item: Item, row: Order, bot: BotConfig, market: Market | None) -> Lin
     told = [str(reasons.get(row.reason, row.reason))]
     if row.cancel_reason:
         why = words.ORDER_REASONS.get(row.cancel_reason, row.cancel_reason)
-        told.append(f"{_('cancelled:')} {why}")
+        told.append(_("cancelled: %(why)s") % {"why": why})
     return Line(
         item=item,
         what=f"{capfirst(row.get_purpose_display())}: {side_of(row)} {size} {base}"
