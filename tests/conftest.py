@@ -10,6 +10,7 @@ import re
 import secrets
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,16 @@ def _quick_passwords(settings: Any) -> None:
     """Argon2 is slow on purpose; one test of the settings checks that it comes first."""
     quick = "django.contrib.auth.hashers.MD5PasswordHasher"
     settings.PASSWORD_HASHERS = [quick, *settings.PASSWORD_HASHERS]
+
+
+@pytest.fixture(autouse=True)
+def _plain_language() -> Iterator[None]:
+    """A page that was read in Turkish leaves its language with the thread."""
+    from django.utils import timezone, translation
+
+    yield
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture(autouse=True)
