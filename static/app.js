@@ -115,16 +115,22 @@
     for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
   });
 
-  // -- What was typed outlives a session: kept when sent, given back once after signing in ------------
+  // -- What was typed outlives a session: kept when it is found gone, given back once after signing in --
   const draftKey = `draft ${location.pathname}`;
   const typed = (form) => [...form.elements].filter((input) =>
     input.name && !["hidden", "password", "submit", "button"].includes(input.type));
-  document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (!form.matches(".bot-form")) return;
+  const keep = (form) => {
     sessionStorage.clear();
     const values = typed(form).map((input) => [input.name, input.type === "checkbox" ? input.checked : input.value]);
     sessionStorage.setItem(draftKey, JSON.stringify(values));
+  };
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches(".bot-form")) keep(event.target);
+  });
+  // The look at what is being typed may be the first to find the session gone.
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const form = document.querySelector(".bot-form");
+    if (form && event.detail.xhr.getResponseHeader("HX-Redirect")) keep(form);
   });
   const giveBack = () => {
     if (location.pathname.startsWith("/accounts/")) return;

@@ -204,7 +204,7 @@ def _answers() -> list[Address]:
     saved = json.dumps({"format": "botsite", "version": 1, "bots": bots}).encode()
     markets = Market.objects.filter(exchange="simulated", mode="paper").order_by("pk")[:2]
     many = "&".join(f"market={market.pk}" for market in markets)
-    submit = ".bot-form button[type=submit]"
+    submit = ".bot-form button.primary"
     return [
         Address(path="/bots/new/", viewer="trader", press=submit, ticked=True),
         Address(path=f"/bots/new/?preset=careful&first=1&{many}", viewer="trader", press=submit),

@@ -28,7 +28,7 @@ from tests.pages.builders import bot_of
 from trading.exchanges.simulated import SimulatedFeed
 
 pytestmark = pytest.mark.slow(seconds=5)
-DAYS = 3
+DAYS = 2
 COUNTED = (BotConfig, BotState, DayStats, Decision, Fill, Order, PaperBalance, StateEvent)
 
 

@@ -22,7 +22,7 @@ from tests.whole.conftest import MakeBot
 from tests.whole.platform import Platform
 from tests.whole.processes import Beat, wait_until
 
-pytestmark = pytest.mark.slow(seconds=12)
+pytestmark = pytest.mark.long(seconds=12)
 
 #: The broker's clients wait longer and longer between two attempts; that is not scaled.
 BACK = 120.0

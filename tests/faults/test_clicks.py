@@ -15,7 +15,7 @@ from tests.faults import stage
 from tests.testexchange import ExchangeControl
 from tests.whole.processes import Beat, Web
 
-pytestmark = pytest.mark.slow(seconds=15)
+pytestmark = pytest.mark.long(seconds=15)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from trading.day import local_day
 from trading.exchanges.ccxt_exchange import shared_feed
 from trading.market_data import MarketData
 
-pytestmark = pytest.mark.slow(seconds=1)
+pytestmark = pytest.mark.long(seconds=1)
 
 Tick = Callable[[int], Outcome | None]
 

@@ -15,7 +15,7 @@ from tests.whole.api import state_of, wait_for
 from tests.whole.conftest import MakeBot
 from tests.whole.processes import Beat, wait_until
 
-pytestmark = pytest.mark.slow(seconds=8)
+pytestmark = pytest.mark.long(seconds=8)
 
 SILENCE = 4
 #: How late another process may hear of a silence, and how long a call under way may take.

@@ -29,7 +29,7 @@ def checked(scaled: Any, db: None, exchange: ExchangeControl) -> Iterator[None]:
     stage.assert_books_agree(exchange)
 
 
-pytestmark = [pytest.mark.slow(seconds=1), pytest.mark.usefixtures("checked")]
+pytestmark = [pytest.mark.long(seconds=1), pytest.mark.usefixtures("checked")]
 
 
 def posts(exchange: ExchangeControl, since: int) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from tests.whole.api import state_of, wait_for
 from tests.whole.conftest import MakeBot
 from tests.whole.processes import Beat, Worker
 
-pytestmark = pytest.mark.slow(seconds=8)
+pytestmark = pytest.mark.long(seconds=8)
 
 BOBS, ROTATED = "b" * 64, "r" * 64
 

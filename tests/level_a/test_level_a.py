@@ -1,4 +1,4 @@
-"""A share of the random schedules, as many as fit into some twenty seconds."""
+"""A share of the random schedules, as many as fit into some fifteen seconds."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from bots.models import Order
 from tests.level_a import running
 
 #: `python -m tests.level_a` runs more, from other seeds.
-SCHEDULES, SEED = 30, 4
+SCHEDULES, SEED = 20, 5
 
 
-@pytest.mark.slow(seconds=20)
+@pytest.mark.slow(seconds=15)
 @pytest.mark.django_db
 def test_random_schedules_of_kills_faults_and_clicks() -> None:
     totals = running.run(SCHEDULES, SEED)

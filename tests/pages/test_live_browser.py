@@ -133,17 +133,22 @@ def test_an_expired_session_leads_from_a_poll_to_the_sign_in_form_and_back(
     expect(seen).to_have_url(live_server.url + path)
 
 
+@pytest.mark.parametrize("sends", [True, False], ids=["sent", "looked-at"])
 def test_what_is_typed_into_a_form_outlives_the_session(
-    seen: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
+    sends: bool, seen: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
 ) -> None:
     market()
     seen.goto(f"{live_server.url}/bots/new/")
-    seen.fill("#id_name", "Typed for an hour")
-    seen.fill("#id_stop_loss_perc", "3.5")
+    with seen.expect_response(lambda answer: "/check/" in answer.url):
+        seen.fill("#id_name", "Typed for an hour")
+        seen.fill("#id_stop_loss_perc", "3.5")
     Session.objects.all().delete()
-    seen.locator(".bot-form button[type=submit]").click()
-    expect(seen.locator("main")).to_contain_text("You were signed out")
-    expect(seen.locator("main")).to_contain_text("Nothing was changed")
+    if sends:
+        seen.locator(".bot-form button.primary").click()
+        expect(seen.locator("main")).to_contain_text("You were signed out")
+        expect(seen.locator("main")).to_contain_text("Nothing was changed")
+    else:  # the look at what is typed finds the session gone
+        seen.fill("#id_take_profit_perc", "7")
     seen.fill("[name=login]", "alice")
     seen.fill("[name=password]", "alice-has-a-long-password")
     seen.keyboard.press("Enter")

@@ -58,7 +58,7 @@ def create_paper_bot(page: Page, url: str) -> int:
     page.fill("#id_symbol", "CALM/USDT")
     page.fill("#id_position_size_perc", "10")
     page.fill("#id_check_interval_seconds", "1")
-    page.locator(".bot-form button[type=submit]").click()
+    page.locator(".bot-form button.primary").click()
     expect(page.locator("h1")).to_contain_text("From the browser")
     return int(page.url.rstrip("/").rsplit("/", 1)[1])
 

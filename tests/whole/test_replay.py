@@ -49,8 +49,8 @@ SETTINGS: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
 DAY = 1440
-#: The suite replays three days; `make replay` the whole month, which takes four minutes.
-CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 3 * DAY
+#: The suite replays two days; `make replay` the whole month, which takes four minutes.
+CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 2 * DAY
 
 
 def replay(bot: BotConfig, count: int) -> Iterator[tuple[int, bool, Outcome]]:
@@ -96,7 +96,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return signals
 
 
-@pytest.mark.slow(seconds=45)
+@pytest.mark.slow(seconds=30)
 def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
     closes = btcusdt_1m().close[:CANDLES]
     expected = talib_signals(closes)
@@ -109,7 +109,7 @@ def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
         assert heard == [signal], (index, decision.gate)
         heard.clear()
         assert signal in said(decision, in_position), (index, decision.gate)
-        if index % (3 * DAY) == 0:
+        if index % DAY == 0:
             assert invariants.check(now=_time_of(index)) == []
     assert gates.total() == CANDLES - WINDOW
     assert gates.keys() >= {"signal", "stop_loss", "take_profit", "trailing_stop", "no_signal"}
