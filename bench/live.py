@@ -19,9 +19,15 @@ SECONDS = float(os.environ.get("LIVE_SECONDS", "300"))
 WATCH = """
 window.shifts = [];
 window.polls = [];
+const told = ({node, previousRect: from, currentRect: to}) => {
+  const element = node && (node.outerHTML ? node : node.parentElement);
+  const text = element ? element.outerHTML.replace(/\\s+/g, " ").slice(0, 90) : "gone";
+  return `${text} ${Math.round(to.x - from.x)},${Math.round(to.y - from.y)} px`;
+};
 new PerformanceObserver(list => {
   for (const entry of list.getEntries())
-    if (!entry.hadRecentInput) window.shifts.push([entry.startTime, entry.value]);
+    if (!entry.hadRecentInput)
+      window.shifts.push([entry.startTime, entry.value, entry.sources.map(told).join("; ")]);
 }).observe({type: "layout-shift", buffered: true});
 new PerformanceObserver(list => {
   for (const entry of list.getEntries())
@@ -42,11 +48,11 @@ PRESS = """
 """
 
 
-def cls(shifts: list[list[float]]) -> float:
+def cls(shifts: list[list[Any]]) -> float:
     """Return the largest sum within a window: 5 s long at most, gaps under 1 s (web.dev/cls)."""
     worst = total = 0.0
     first = last = float("-inf")
-    for at, value in shifts:
+    for at, value, _what in shifts:
         if at - last < 1000 and at - first < 5000:
             total += value
         else:
@@ -60,13 +66,15 @@ def look(page: Page, name: str) -> None:
     shifts, polls = page.evaluate("[window.shifts, window.polls]")
     if not polls:
         raise SystemExit(f"{name} asked for nothing: nothing was measured")
-    total = sum(value for _at, value in shifts)
+    total = sum(value for _at, value, _what in shifts)
     scene.tell(
         f"{name}, {SECONDS:.0f} s of polling",
         f"CLS {cls(shifts):.4f} (all shifts {total:.4f}); {len(polls)} polls, "
         f"p95 {serving.p95(polls):.0f} ms",
         cls=cls(shifts),
     )
+    for at, _value, what in shifts:
+        scene.tell(f"- moved on {name}, {at / 1000:.0f} s", what.replace("|", "/"))
 
 
 def press(page: Page, url: str) -> None:

@@ -178,10 +178,13 @@
     // What the reader unfolded or what waits for its answer stays so when the fragment changes.
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
       !(name === "open" && node.tagName === "DETAILS") && !(name === "disabled" && node.tagName === "BUTTON");
-    // A figure that changed is another figure, not one that grew to the left.
+    // A figure that changed is another figure, not one that grew to the left; and a log with a new line is
+    // another log, not one whose lines moved down. What the reader is in stays.
     Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) => {
-      const isFigure = old instanceof Element && old.matches(".num, dd, td[data-label], p.muted");
-      if (!isFigure || old.isEqualNode(fresh) || old.querySelector("a, button, summary")) return true;
+      if (!(old instanceof Element) || old.isEqualNode(fresh)) return true;
+      const isFigure = old.matches(".num, dd, td[data-label], p.muted") && !old.querySelector("a, button, summary");
+      const isLog = old.matches(".log") && !old.contains(document.activeElement);
+      if (!isFigure && !isLog) return true;
       old.className = fresh.className;
       old.replaceChildren(...fresh.cloneNode(true).childNodes);
       return false;

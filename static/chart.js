@@ -61,7 +61,7 @@
       layout: { attributionLogo: false, fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 12 },
       localization: { locale: root.lang, timeFormatter: when },
       timeScale: { timeVisible: true, rightOffset: RIGHT, tickMarkFormatter: mark, borderVisible: false },
-      rightPriceScale: { borderVisible: false, entireTextOnly: true, scaleMargins: { top: narrow ? 0.22 : 0.14, bottom: 0.06 } },
+      rightPriceScale: { borderVisible: false, minimumWidth: 80, entireTextOnly: true, scaleMargins: { top: narrow ? 0.22 : 0.14, bottom: 0.06 } },
       crosshair: { mode: library.CrosshairMode.Normal },
       handleScroll: { vertTouchDrag: false },
     });

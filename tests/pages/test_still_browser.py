@@ -9,7 +9,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from bots.models import BotState, User
-from tests.pages.builders import bot_of, holding, market, state_of
+from tests.pages.builders import bot_of, decision, holding, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -70,9 +70,12 @@ def test_nothing_moves_when_a_position_opens_and_ends(
     seen.add_init_script(SHIFTS)
     seen.set_viewport_size({"width": width, "height": 900})
     state_of(bot, "running", "no_signal", "trade", last_price=Decimal("67000.12"))
+    decision(bot, "no_signal")
     seen.goto(f"{live_server.url}/bots/{bot.pk}/")
     for change, word in ((held, "0.00150 BTC"), (flat, "flat"), (held, "0.00150 BTC")):
+        decision(bot, change["reason"], numbers={"price": "67110.5", "entry": "66500.12"})
         BotState.objects.filter(pk=bot.pk).update(**change | {"last_price_at": timezone.now()})
         expect(seen.locator("#panel .side")).to_contain_text(word)
     seen.wait_for_timeout(300)
-    assert not seen.evaluate("window.shifts")
+    shifts = seen.evaluate("window.shifts")
+    assert not shifts, "\n".join(shifts)
