@@ -162,5 +162,8 @@ def chrome_path() -> str:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(chrome_path: str) -> dict[str, Any]:
-    """How pytest-playwright starts its browser."""
+    """How pytest-playwright starts its browser; on a busy machine it may take its time."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=20_000)
     return {"executable_path": chrome_path, "args": chromium.ARGUMENTS}
