@@ -52,16 +52,16 @@ setup: $(DEV)
 	@$(BIN)/python -m tests.chromium
 
 # PostgreSQL first, without what has nothing to do with the database; then everything, on SQLite.
-# What is promised in seconds has the machine to itself: four tests at a time are a crowd on two cores.
+# What is promised in seconds has the machine to itself: three tests at a time are a crowd on two cores.
 ALONE = -m alone $$(grep -rl "mark.alone" tests --include=*.py)
 test: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@echo "== PostgreSQL"
 	@TEST_DATABASE=postgres $(BIN)/python -m pytest $(ALONE)
-	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 4 -m "not browser and not slow and not alone and not axe"
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow and not alone and not axe"
 	@echo "== SQLite"
 	@$(BIN)/python -m pytest $(ALONE)
-	@$(BIN)/python -m pytest -n 4 -m "not alone and not axe"
+	@$(BIN)/python -m pytest -n 3 -m "not alone and not axe"
 
 axe: $(DEV)
 	@$(BIN)/python -m tests.chromium
