@@ -96,7 +96,7 @@ HELP = {
     "exchange": _(
         "The simulated one needs no network. Paper bots may name any exchange that ccxt knows."
     ),
-    "mode": _("Paper trades with play money on real prices."),
+    "mode": _("Paper trades with play money, on simulated or real prices."),
     "account": _("The key to trade with. Paper bots need none."),
     "position_type": _("Spot buys coins. Futures are for live mode only."),
     "symbol": _("For example BTC/USDT, as futures BTC/USDT:USDT. Type to search."),
