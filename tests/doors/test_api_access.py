@@ -8,7 +8,7 @@ import pytest
 from bots.api import api, throttle
 from bots.models import ApiToken, BotConfig, BotState, Command, User
 from bots.models.token import SCOPES
-from tests.doors.client import KEY, PAPER, Caller, signed_in
+from tests.doors.client import KEY, PAPER, Answer, Caller, signed_in
 from tests.doors.content import CANARIES, Content, fill
 
 MOVE = {"currency": "USDT", "amount": "1", "direction": "to_spot"}
@@ -93,33 +93,29 @@ def test_the_table_names_every_route() -> None:
 
 
 @every_route
-def test_without_credentials_nothing_is_said(
-    method: str, path: str, scope: str, body: Any, content: Content
+def test_a_route_answers_its_owner_with_its_scope_and_nobody_else(
+    method: str, path: str, scope: str, body: Any, content: Content, mallory: User
 ) -> None:
-    answer = Caller()(method, filled(path, content), body_of(path, body, content))
+    """Those who are refused come first: they leave everything as it was."""
+    call = (method, filled(path, content), body_of(path, body, content))
+    _without_credentials_nothing_is_said(Caller()(*call))
+    too_few = Caller(content.owner, *(name for name in SCOPES if name != scope))(*call)
+    assert too_few.status == 403
+    assert f"'{scope}'" in too_few.body["detail"]
+    before = BotConfig.objects.values().get(pk=content.bot.pk)
+    _a_stranger_learns_nothing(method, path, content, Caller(mallory)(*call))
+    assert BotConfig.objects.values().get(pk=content.bot.pk) == before
+    assert content.owner.accounts.filter(key__isnull=False).count() == 1
+    _the_owner_sees_no_secret(content, Caller(content.owner, scope)(*call))
+
+
+def _without_credentials_nothing_is_said(answer: Answer) -> None:
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert set(answer.body) == {"detail"}
 
 
-@every_route
-def test_a_token_without_the_scope_is_refused(
-    method: str, path: str, scope: str, body: Any, content: Content
-) -> None:
-    others = [name for name in SCOPES if name != scope]
-    answer = Caller(content.owner, *others)(
-        method, filled(path, content), body_of(path, body, content)
-    )
-    assert answer.status == 403
-    assert f"'{scope}'" in answer.body["detail"]
-
-
-@every_route
-def test_a_stranger_learns_nothing(
-    method: str, path: str, scope: str, body: Any, content: Content, mallory: User
-) -> None:
-    before = BotConfig.objects.values().get(pk=content.bot.pk)
-    answer = Caller(mallory)(method, filled(path, content), body_of(path, body, content))
+def _a_stranger_learns_nothing(method: str, path: str, content: Content, answer: Answer) -> None:
     if "{" in path:
         assert answer.status == 404
     elif method == "GET":
@@ -129,17 +125,9 @@ def test_a_stranger_learns_nothing(
         # Of many bots each has to be the caller's.
         assert answer.status == (404 if path == "/bots/bulk" else 201)
     assert content.bot.name not in json.dumps(answer.body)
-    assert BotConfig.objects.values().get(pk=content.bot.pk) == before
-    assert content.owner.accounts.filter(key__isnull=False).count() == 1
 
 
-@every_route
-def test_the_owner_is_let_in_and_sees_no_secret(
-    method: str, path: str, scope: str, body: Any, content: Content
-) -> None:
-    answer = Caller(content.owner, scope)(
-        method, filled(path, content), body_of(path, body, content)
-    )
+def _the_owner_sees_no_secret(content: Content, answer: Answer) -> None:
     assert answer.status in (200, 201, 202, 204, 409)
     text = json.dumps(answer.body)
     for secret in (*CANARIES, KEY["api_key"], KEY["secret_key"], content.token):

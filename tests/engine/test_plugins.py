@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -133,28 +134,33 @@ def _is_gone(bot: BotConfig, owner: User, client: Client) -> None:
     assert Order.objects.filter(bot=bot).latest("pk").reason == "stop_loss"
 
 
-@pytest.mark.parametrize(
-    ("code", "why"),
-    [
-        ("raise RuntimeError('no licence')\n", "it cannot be loaded (RuntimeError: no licence)"),
-        ("import sys; sys.exit(3)\n", "it cannot be loaded (SystemExit: 3)"),
-        ("def broken(:\n", "it cannot be loaded (SyntaxError"),
-        ("class Momentum: pass\n", "its name is not that of its entry point: None"),
-    ],
-)
+#: The module of an entry point that stands, and why what it brings is refused.
+BROKEN = {
+    "raises": ("raise RuntimeError('no licence')\n", "(RuntimeError: no licence)"),
+    "exits": ("import sys; sys.exit(3)\n", "(SystemExit: 3)"),
+    "unfinished": ("def broken(:\n", "(SyntaxError"),
+    "other": ("class Kept: pass\n", "its name is not that of its entry point: None"),
+}
+
+
 def test_a_broken_package_is_said_by_check_and_takes_nothing_with_it(
-    package: Path, tmp_path: Path, code: str, why: str, process_env: dict[str, str]
+    package: Path, tmp_path: Path
 ) -> None:
-    """The entry point stands, its module does not: the one on the path first is broken."""
-    (tmp_path / "botsite_momentum.py").write_text(code, encoding="utf-8")
-    env = process_env | {"PYTHONDONTWRITEBYTECODE": "1"}
-    done = run(Path(f"{tmp_path}:{package}"), env, "manage.py", "check")
+    points = {name: f"broken_{name}:Kept" for name in BROKEN}
+    project = {"name": "broken-pack", "version": "1", "entry-points": {plugins.GROUP: points}}
+    files = {f"broken_{name}.py": code for name, (code, _why) in BROKEN.items()}
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel(tmp_path, project, files)) as archive:
+        archive.extractall(installed)
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = run(Path(f"{installed}:{package}"), env, "manage.py", "check")
     assert done.returncode == 0, done.stderr
     text = re.sub(r"\s+", " ", done.stderr)
-    assert (
-        f"(bots.W005) The strategy 'momentum' of the package botsite-momentum is refused: {why}"
-        in text
-    )
+    for name, (_code, why) in BROKEN.items():
+        how = why if name == "other" else f"it cannot be loaded {why}"
+        said = f"(bots.W005) The strategy '{name}' of the package broken-pack is refused: {how}"
+        assert said in text
+    assert text.count("bots.W005") == len(BROKEN), "the good package beside it is taken"
 
 
 @pytest.fixture
