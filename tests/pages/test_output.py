@@ -1,5 +1,6 @@
 """What leaves the house: escaped, without inline code, in the reader's language and zone."""
 
+import gzip
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -124,6 +125,19 @@ def test_pages_of_signed_in_people_are_not_stored(alice: User, client: Client) -
     sign_in(client, alice)
     for path in ("/", "/keys/", "/profile/", "/nowhere/"):
         assert "no-store" in client.get(path)["Cache-Control"], path
+
+
+def test_pages_travel_compressed_and_their_length_tells_nothing(
+    alice: User, client: Client
+) -> None:
+    sign_in(client, alice)
+    plain = client.get("/help/").content
+    packed = [client.get("/help/", headers={"accept-encoding": "gzip"}) for _ in range(8)]
+    # The tokens against forged requests differ from page to page, and in nothing but letters.
+    assert all(len(gzip.decompress(one.content)) == len(plain) for one in packed)
+    assert all(one["Content-Encoding"] == "gzip" for one in packed)
+    assert max(len(one.content) for one in packed) < len(plain) / 2
+    assert len({len(one.content) for one in packed}) > 1
 
 
 @pytest.mark.parametrize("status", list(Status))
