@@ -69,7 +69,7 @@ axe: $(DEV)
 	@$(BIN)/python -m pytest -n 2 --dist load -m axe tests/axe
 
 replay: $(DEV)
-	@REPLAY=month $(BIN)/python -m pytest tests/whole/test_replay.py
+	@REPLAY=month $(BIN)/python -m pytest -n 2 --dist load tests/whole/test_replay.py tests/whole/test_backtest.py
 
 lint: $(DEV)
 	$(BIN)/python -m ruff format --check .

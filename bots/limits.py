@@ -10,9 +10,7 @@ from bots.connect import quote_of
 from bots.lease import Held
 from bots.models import Account, BotState, Fill, Order, Outpaced
 from trading.execution import Record
-from trading.risk import Gate
-
-STOPS = (Gate.STOP_LOSS.value, Gate.TRAILING_STOP.value)
+from trading.risk import STOPS
 
 
 def record_of(held: Held) -> Record:

@@ -1,9 +1,10 @@
 """What orders get without an exchange: on paper, and in a backtest. Pure."""
 
-from decimal import Decimal, localcontext
+from decimal import ROUND_CEILING, Decimal, localcontext
 
 from trading.market import (
     EXACT,
+    QUANTUM,
     FillReport,
     OrderRequest,
     Quote,
@@ -27,6 +28,13 @@ def sell_price(bid: Decimal, slippage: Decimal, rules: Rules) -> Decimal:
         price = floor_to(bid * (1 - slippage), rules.price_tick)
         # One tick is the least price there is: nothing is sold for nothing.
         return max(price, rules.price_tick)
+
+
+def cost_margin(ask: Decimal, slippage: Decimal, fee_rate: Decimal, rules: Rules) -> Decimal:
+    """Return what slippage, up to the next tick, and the fee add to a buy at `ask`, a fraction."""
+    with localcontext(EXACT):
+        paid = buy_price(ask, slippage, rules) * (1 + fee_rate)
+        return (paid / ask - 1).quantize(QUANTUM, ROUND_CEILING)
 
 
 def fill_market(

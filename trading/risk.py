@@ -50,6 +50,10 @@ class Gate(StrEnum):
     RECONCILE = "reconcile"
 
 
+#: The gates that guard against loss: what the stop guard counts.
+STOPS = (Gate.STOP_LOSS, Gate.TRAILING_STOP)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the owner set for a bot; money is quote currency.

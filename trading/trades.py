@@ -138,6 +138,8 @@ class Folding:
     def __init__(self, bot_id: int) -> None:
         self.bot_id = bot_id
         self.position = Position()
+        #: What the newest fill realised (quote currency).
+        self.realized = ZERO
         self.trades: list[Trade] = []
         self.parts: list[Part] = []
         self.opened_at: datetime | None = None
@@ -155,7 +157,8 @@ class Folding:
 
     def _add(self, booking: Booking) -> None:
         before, fill = self.position, booking.fill
-        self.position, realized = apply(before, fill)
+        self.position, self.realized = apply(before, fill)
+        realized = self.realized
         after, fees = self.position, fill.fee_quote
         is_exit = before.is_open and fill.side is before.exit_side
         is_turned = is_exit and after.is_open and after.is_short != before.is_short

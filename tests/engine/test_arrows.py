@@ -67,6 +67,7 @@ FLOORS: list[set[str]] = [
         "outcome",
         "watchlist",
         "decisions",
+        "backtesting",
     },
     {
         "invariants",

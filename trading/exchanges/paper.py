@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from decimal import ROUND_CEILING, Decimal, localcontext
+from decimal import Decimal, localcontext
 
 from trading.exchange import Can, Fault, Feed, Refused, Rejected, Unreachable, Unusable
 from trading.exchanges.book import Book, Resting
 from trading.exchanges.checks import before_sending, check_order, need
-from trading.execution import buy_price, fill_market
+from trading.execution import fill_market
+from trading.fills import cost_margin
 from trading.market import (
     EXACT,
-    QUANTUM,
     Candles,
     FillReport,
     FundingReport,
@@ -187,9 +187,7 @@ class PaperExchange:
 
     def cost_margin(self, rules: Rules, ask: Decimal) -> Decimal:
         """Return what slippage, up to the next tick, and the fee add to a buy at `ask`."""
-        with localcontext(EXACT):
-            paid = buy_price(ask, self._slippage, rules) * (1 + self._rate(rules))
-            return (paid / ask - 1).quantize(QUANTUM, ROUND_CEILING)
+        return cost_margin(ask, self._slippage, self._rate(rules), rules)
 
     def rights(self) -> KeyRights:
         """Return what a paper account may: trade, and nothing that leaves it."""

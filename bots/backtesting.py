@@ -1,0 +1,84 @@
+"""A bot's settings tried on candles of the past: what its plan is made of. Nothing is written."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from bots import markets
+from bots.models import BotConfig
+from trading import strategies
+from trading.backtest import Costs, Plan
+from trading.exchange import Unusable
+from trading.exchanges.simulated import SimulatedFeed
+from trading.market import TIMEFRAMES, Candles, Rules
+
+HUNDRED = Decimal(100)
+
+
+class NoRules(LookupError):
+    """Nobody has read what the bot's market accepts: a worker does, once a bot is there."""
+
+
+def rules_of(bot: BotConfig) -> Rules:
+    """Return what the bot's market accepts, as a worker last read it. NoRules: none has."""
+    if bot.exchange == SimulatedFeed.name:
+        try:
+            return SimulatedFeed(settings.MARKET_SEED, lambda: 0).rules(bot.symbol)
+        except Unusable as error:
+            raise NoRules(error.text) from error
+    listed = markets.listed(bot.exchange, bot.mode, bot.position_type)
+    row = listed.filter(symbol=bot.symbol).first()
+    if row is None:
+        text = _("No worker has read the markets of %(exchange)s with %(symbol)s among them yet.")
+        raise NoRules(text % {"exchange": bot.exchange, "symbol": bot.symbol})
+    return Rules(
+        symbol=row.symbol,
+        base=row.base,
+        quote=row.quote,
+        amount_step=row.amount_step,
+        price_tick=row.price_tick,
+        min_amount=row.min_amount,
+        min_notional=row.min_notional,
+        taker_fee=row.taker_fee,
+    )
+
+
+def simulated(bot: BotConfig, *, days: int, end: int) -> Candles:
+    """Return the simulated market's candles of the `days` before `end` (Unix ms)."""
+    feed = SimulatedFeed(settings.MARKET_SEED, lambda: end)
+    return feed.candles(bot.symbol, bot.timeframe, days * 86_400_000 // TIMEFRAMES[bot.timeframe])
+
+
+def paper_costs() -> Costs:
+    """Return what trading costs a paper bot of this installation."""
+    return Costs(
+        fee_rate=settings.PAPER_FEE_PERC / HUNDRED,
+        slippage=settings.PAPER_SLIPPAGE_PERC / HUNDRED,
+    )
+
+
+def plan_of(
+    bot: BotConfig,
+    candles: Candles,
+    *,
+    costs: Costs | None = None,
+    funds: Decimal | None = None,
+) -> Plan:
+    """Return the plan that tries a bot as it is set now.
+
+    `costs` (None: those of paper bots), `funds` in quote currency (None: a new paper account's).
+    NoRules, strategies.UnknownStrategy, strategies.ParamErrors.
+    """
+    strategy = strategies.get(bot.strategy)
+    start = max(settings.PAPER_START_BALANCE, bot.initial_capital)
+    return Plan(
+        candles=candles,
+        rules=rules_of(bot),
+        settings=bot.risk_settings,
+        strategy=strategy,
+        values=strategies.clean(strategy, bot.params),
+        zone=bot.owner.zone,
+        funds=start if funds is None else funds,
+        costs=costs or paper_costs(),
+    )

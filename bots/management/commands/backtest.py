@@ -1,0 +1,152 @@
+"""manage.py backtest ID"""
+
+import csv
+import time
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from bots import backtesting
+from bots.management.commands._bot import BotCommand, find_bot
+from bots.models import BotConfig
+from trading import backtest, history, strategies
+from trading.backtest import Costs, Plan, Report, Result, Unsupported
+from trading.exchanges.simulated import SimulatedFeed
+from trading.history import BadHistory, History
+from trading.rounding import readable
+
+COLUMNS = ("at", "day", "side", "reason", "amount", "price", "value", "fee", "pnl")
+
+
+def number(text: str) -> Decimal:
+    """Read an amount or a percentage: finite, and not below 0."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(text) from error
+    if not value.is_finite() or value < 0:
+        raise ValueError(text)
+    return value
+
+
+class Command(BotCommand):
+    help = (
+        "Try a bot as it is set now on candles of the past, by the engine's own decisions, fills"
+        " and limits. Sends nothing and changes nothing. Candles come from a CSV file (time, open,"
+        " high, low, close, volume; may be .gz) or, for the simulated exchange, from --days."
+        " Exit codes: 1 it cannot be tried, 2 no such bot."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        where = parser.add_mutually_exclusive_group(required=True)
+        where.add_argument("--candles", type=Path, metavar="FILE", help="a CSV file of candles")
+        where.add_argument("--days", type=int, help="days of the simulated market, until now")
+        parser.add_argument("--funds", type=number, help="quote currency at the start")
+        parser.add_argument("--fee", type=number, help="percent of each order's value")
+        parser.add_argument("--slippage", type=number, help="percent that the price gives way")
+        parser.add_argument("--spread", type=number, default=Decimal(0), help="percent, bid to ask")
+        parser.add_argument("--orders", type=Path, metavar="FILE", help="write each order as CSV")
+
+    def handle(self, *, bot_id: int, **options: Any) -> None:
+        bot = find_bot(bot_id)
+        try:
+            past = _past(bot, options["candles"], options["days"])
+            costs = _costs(options)
+            plan = backtesting.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
+            begun = time.perf_counter()
+            result = backtest.run(plan)
+        except (backtesting.NoRules, BadHistory, Unsupported, OSError) as error:
+            raise CommandError(str(error)) from None
+        except (strategies.UnknownStrategy, strategies.ParamErrors) as error:
+            raise CommandError(f"bot {bot.pk}: {error}") from None
+        seconds = time.perf_counter() - begun
+        self._tell(bot, past, plan, result, seconds)
+        if options["orders"] is not None:
+            _write(options["orders"], result)
+
+    def _tell(
+        self, bot: BotConfig, past: History, plan: Plan, result: Result, seconds: float
+    ) -> None:
+        say, found = self.stdout.write, backtest.report(plan, result)
+        say(f"bot {bot.pk} ({bot.name}): {bot.strategy} on {bot.symbol}, {bot.timeframe}")
+        say(
+            f"{len(plan.candles):,} candles, {instant(result.first)} to {instant(result.end)}"
+            f" ({seconds:.1f} s)"
+        )
+        if past.missing or past.repeated:
+            say(
+                f"{past.missing:,} candles are missing in {len(past.gaps)} gaps, no signal looks"
+                f" across one; {past.repeated:,} lines told a candle twice"
+            )
+        say(
+            f"assumed: fee {percent(plan.fee_rate)}, slippage {percent(plan.costs.slippage)},"
+            f" spread {percent(plan.costs.spread)}, {readable(plan.funds)} {plan.rules.quote}"
+            f" at the start; a look at each opening, stops watched all the time, stop before target"
+        )
+        for line in _figures(found, plan.rules.quote):
+            say(line)
+        if result.ended is not None:
+            say(f"ended early: {result.ended}")
+
+
+def _past(bot: BotConfig, path: Path | None, days: int | None) -> History:
+    if path is not None:
+        return history.read_csv(path, bot.symbol, bot.timeframe)
+    if bot.exchange != SimulatedFeed.name:
+        raise CommandError("--days needs a bot on the simulated exchange; give --candles FILE")
+    if not days or days < 1:
+        raise CommandError("--days is 1 at least")
+    candles = backtesting.simulated(bot, days=days, end=int(time.time() * 1000))
+    return History(candles=candles, repeated=0, gaps=())
+
+
+def _costs(options: dict[str, Any]) -> Costs:
+    usual, hundred = backtesting.paper_costs(), Decimal(100)
+    fee, slippage = options["fee"], options["slippage"]
+    return Costs(
+        fee_rate=usual.fee_rate if fee is None else fee / hundred,
+        slippage=usual.slippage if slippage is None else slippage / hundred,
+        spread=options["spread"] / hundred,
+    )
+
+
+def _figures(found: Report, quote: str) -> list[str]:
+    summary, lines = found.summary, []
+    rate = "-" if summary.win_rate is None else f"{summary.win_rate:.1f} %"
+    factor = "-" if summary.profit_factor is None else f"{summary.profit_factor:.2f}"
+    hold = "-" if found.hold is None else f"{found.hold:+.2f} %"
+    lines.append(
+        f"trades {summary.trades} (won {summary.wins}, lost {summary.losses}), win rate {rate},"
+        f" profit factor {factor}"
+    )
+    lines.append(
+        f"realised {found.pnl:+.2f} {quote}, fees {found.fees:.2f}, open {found.open_pnl:+.2f},"
+        f" largest drawdown {found.drawdown.amount:.2f}"
+    )
+    lines.append(f"account {found.value:.2f} {quote} ({found.percent:+.2f} %), buy and hold {hold}")
+    return lines
+
+
+def instant(at: int) -> str:
+    """Return Unix ms as ISO text in UTC, up to the minute."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def percent(fraction: Decimal) -> str:
+    """Return a fraction in percent."""
+    return f"{readable(fraction * 100)} %"
+
+
+def _write(path: Path, result: Result) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        for one in result.orders:
+            at = datetime.fromtimestamp(one.at / 1000, UTC).isoformat()
+            numbers = (one.amount, one.price, one.value, one.fee, one.pnl)
+            rows.writerow([at, one.day, one.side, one.reason, *(f"{n:f}" for n in numbers)])

@@ -1,0 +1,243 @@
+"""A backtest's orders are those of the paper engine, ticked candle by candle, digit by digit."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bots import control, reset, tick
+from bots.lifecycle import Duty
+from bots.models import BotConfig, BotState, DayStats, Fill, PaperBalance, StateEvent, User
+from bots.world import World
+from tests.trading.candles import SERIES, series
+from trading import backtest, strategies
+from trading.backtest import Costs, Plan, Result
+from trading.day import day_end
+from trading.exchanges.recorded import RecordedFeed, ReplayClock
+from trading.market import TIMEFRAMES, Candles, Quote, Rules
+from trading.market_data import MarketData
+
+D = Decimal
+SYMBOL = "BTC/USDT"
+ZONE = ZoneInfo("Europe/Istanbul")
+#: The suite takes a part of each series; `make replay` all of them.
+IS_WHOLE = os.environ.get("REPLAY") == "month"
+BEGIN, PART = 450, 150
+FUNDS = D(10_000)
+#: Ticks and steps in which the prices of the series are told.
+STEPS = {
+    "BTCUSDT-1m-2023-03": ("0.01", "0.00001"),
+    "ETHBTC-5m-2018-01": ("0.000001", "0.001"),
+    "XRPUSDT-perp-5m-2021-11": ("0.0001", "0.1"),
+}
+LEVELS: dict[str, dict[str, Any]] = {
+    "tight": {"stop_loss_perc": D("0.2"), "take_profit_perc": D("0.3"), "max_daily_trades": 9},
+    "trailing": {
+        "stop_loss_perc": D("0.6"),
+        "trailing_stop_perc": D("0.25"),
+        "trailing_stop_active": True,
+        "max_daily_loss_perc": D(1),
+        "cooldown_minutes": 7,
+    },
+    "guarded": {
+        "stop_loss_perc": D("0.3"),
+        "stop_guard_stops": 2,
+        "stop_guard_minutes": 90,
+        "max_drawdown_perc": D("1.2"),
+    },
+    "open": {"max_daily_loss_perc": D("0.3"), "loss_includes_open": True},
+}
+
+
+def rules_of(name: str) -> Rules:
+    tick_size, step = STEPS[name]
+    return Rules(
+        symbol=SYMBOL,
+        base="BTC",
+        quote="USDT",
+        price_tick=D(tick_size),
+        amount_step=D(step),
+        min_notional=D("0.0001"),
+    )
+
+
+class Touch(RecordedFeed):
+    """Recorded candles, and the price that the test says."""
+
+    price = D(1)
+
+    def quote(self, symbol: str) -> Quote:
+        return Quote(symbol=symbol, bid=self.price, ask=self.price, last=self.price, at=self.now())
+
+
+class Engine:
+    """The paper engine under a bot, and the clock and price that it is ticked at."""
+
+    def __init__(self, bot: BotConfig, candles: Candles, rules: Rules) -> None:
+        self.bot, self.candles = bot, candles
+        self.clock = ReplayClock(candles.times[0])
+        columns = ("times", "open", "high", "low", "close", "volume")
+        rows = zip(*(getattr(candles, name) for name in columns), strict=True)
+        self.feed = Touch(rows, SYMBOL, rules, self.clock, timeframe=candles.timeframe)
+        data = MarketData(price_ttl_s=1, markets_ttl_s=10**9)
+        self.world = World(clock=self.now, data=data, feed=self.feed)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock() / 1000, UTC)
+
+    def tick(self, at: int, price: Decimal | float) -> BotState:
+        """Tick once at an instant (Unix ms) and price; a day that is over is rolled over first."""
+        self.clock.at = at
+        self.feed.price = price if isinstance(price, Decimal) else D(repr(price))
+        state = BotState.objects.get(pk=self.bot.pk)
+        if state.day_ends_at <= self.now():
+            reset.roll_over(self.now(), bot_ids=[self.bot.pk])
+            state = BotState.objects.get(pk=self.bot.pk)
+        if state.duty == Duty.TRADE:
+            found = tick.run(self.bot.pk, self.world)
+            assert found is not None
+            assert found.action != "failed", found.message
+        return BotState.objects.get(pk=self.bot.pk)
+
+    def candle(self, at: int) -> None:
+        """Look at the opening; while a position is open, watch the price's way to the close."""
+        candles, length = self.candles, TIMEFRAMES[self.candles.timeframe]
+        way = [D(repr(getattr(candles, c)[at])) for c in ("open", "low", "high", "close")]
+        state = self.tick(candles.times[at], way[0])
+        for quarter in (1, 2, 3):
+            if not state.in_position:
+                return
+            begin, end = way[quarter - 1], way[quarter]
+            state = self.tick(candles.times[at] + quarter * length // 4, met(state, begin, end))
+
+
+def met(state: BotState, begin: Decimal, end: Decimal) -> Decimal:
+    """Return where a price on its way meets the bot's own stop or target, else its end."""
+    levels = state.levels
+    if end > begin:
+        reached = levels.target is not None and end >= levels.target
+        return max(levels.target, begin) if reached and levels.target is not None else end
+    stops = [level for level in (levels.stop, levels.trailing) if level is not None]
+    return min(max(stops), begin) if stops and end <= max(stops) else end
+
+
+def started(owner: User, candles: Candles, values: dict[str, Any]) -> BotConfig:
+    bot = control.create(
+        owner,
+        {
+            "name": "Replay",
+            "exchange": "binance",
+            "mode": "paper",
+            "symbol": SYMBOL,
+            "timeframe": candles.timeframe,
+            "initial_capital": D(1000),
+            "position_size_fixed": D(900),
+            **values,
+        },
+    )
+    control.start(bot, by=owner, via="command")
+    day = datetime.fromtimestamp(candles.times[0] / 1000, ZONE).date()
+    BotState.objects.filter(pk=bot.pk).update(counter_day=day, day_ends_at=day_end(ZONE, day))
+    return bot
+
+
+def plan_of(bot: BotConfig, candles: Candles, rules: Rules) -> Plan:
+    strategy = strategies.get(bot.strategy)
+    return Plan(
+        candles=candles,
+        rules=rules,
+        settings=bot.risk_settings,
+        strategy=strategy,
+        values=strategies.clean(strategy, bot.params),
+        zone=ZONE,
+        funds=FUNDS,
+        costs=Costs(fee_rate=D("0.001"), slippage=D("0.0005")),
+    )
+
+
+def booked(bot: BotConfig) -> Iterator[tuple[Any, ...]]:
+    for fill in Fill.objects.filter(bot=bot).select_related("order").order_by("pk"):
+        yield (
+            round(fill.at.timestamp() * 1000),
+            fill.trading_day,
+            fill.side,
+            fill.order.reason,
+            fill.amount,
+            fill.price,
+            fill.quote,
+            fill.fee_quote,
+            fill.realized_pnl,
+        )
+
+
+def told(result: Result) -> Iterator[tuple[Any, ...]]:
+    for one in result.orders:
+        yield (
+            one.at,
+            one.day,
+            one.side,
+            one.reason,
+            one.amount,
+            one.price,
+            one.value,
+            one.fee,
+            one.pnl,
+        )
+
+
+@pytest.fixture
+def trader(alice: User) -> User:
+    alice.time_zone = ZONE.key
+    alice.save()
+    return alice
+
+
+SHIPPED = ["ema_rsi", "macd", "bollinger", "breakout"]
+
+
+@pytest.mark.slow(seconds=30)
+@pytest.mark.parametrize("strategy", SHIPPED)
+@pytest.mark.parametrize(
+    ("name", "levels"), list(zip(SERIES, ["tight", "trailing", "guarded"], strict=True))
+)
+def test_a_backtest_has_the_orders_of_the_paper_engine(
+    name: str, levels: str, strategy: str, trader: User
+) -> None:
+    found = both(trader, name, {"strategy": strategy, **LEVELS[levels]})
+    assert len(found.orders) > 3
+    assert {order.is_entry for order in found.orders} == {True, False}
+
+
+@pytest.mark.slow(seconds=3)
+def test_the_open_positions_loss_closes_it_in_both(trader: User) -> None:
+    found = both(trader, "XRPUSDT-perp-5m-2021-11", {"strategy": "macd", **LEVELS["open"]})
+    assert "max_daily_loss" in {order.reason for order in found.orders}
+
+
+def both(trader: User, name: str, values: dict[str, Any]) -> Result:
+    """Run a bot through both; return what the backtest found, once they agree in everything."""
+    rules, candles = rules_of(name), series(name)
+    bot = started(trader, candles, values)
+    if not IS_WHOLE:
+        strategy = strategies.get(bot.strategy)
+        window = strategy.window(strategies.clean(strategy, bot.params))
+        candles = candles.cut(BEGIN - window, BEGIN + PART)
+    plan = plan_of(bot, candles, rules)
+    result, engine = backtest.run(plan), Engine(bot, candles, rules)
+    for at in range(plan.strategy.window(plan.values), len(candles)):
+        engine.candle(at)
+    assert list(told(result)) == list(booked(bot))
+    state = BotState.objects.get(pk=bot.pk)
+    assert result.position == state.position
+    stats = DayStats.objects.filter(bot=bot).exclude(trades=0, pnl=0)
+    days = {row.day: (row.pnl, row.trades) for row in stats}
+    assert {day: (one.pnl, one.trades) for day, one in result.days.items()} == days
+    held = {row.currency: row.units for row in PaperBalance.objects.filter(account=bot.account)}
+    assert (result.quote, result.base) == (held.get("USDT", FUNDS), held.get("BTC", D(0)))
+    ends = StateEvent.objects.filter(bot=bot, move="switch_off")
+    assert [result.ended] == ([row.new_reason for row in ends] or [None])
+    return result

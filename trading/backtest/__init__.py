@@ -1,0 +1,23 @@
+"""What a bot would have done on candles of the past: the same decisions, fills and folds as live.
+
+`plan.py` says what is tried, `signals.py` what the strategy said at each candle, `engine.py` walks
+the candles, `book.py` keeps what it would have in its ledger, `report.py` makes figures of it.
+"""
+
+from trading.backtest.engine import run
+from trading.backtest.plan import Costs, Plan, Unsupported
+from trading.backtest.report import Report, report
+from trading.backtest.result import Order, Result
+from trading.backtest.signals import actions
+
+__all__ = [
+    "Costs",
+    "Order",
+    "Plan",
+    "Report",
+    "Result",
+    "Unsupported",
+    "actions",
+    "report",
+    "run",
+]

@@ -1,0 +1,169 @@
+"""The ledger of a backtest: money, position and counters, folded by the engine's own functions."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, localcontext
+
+from trading import risk
+from trading.backtest.plan import Plan
+from trading.backtest.result import Order
+from trading.day import day_end, local_day
+from trading.execution import Decision, Record, fill_market
+from trading.fills import cost_margin
+from trading.market import EXACT, FillReport, OrderRequest, OrderType, Quote, Side, quantize
+from trading.position import BookedFill, Position
+from trading.risk import STOPS, Day, Gate
+from trading.trades import Booking, Folding
+
+ZERO = Decimal(0)
+MINUTE_MS = 60_000
+
+
+def instant(at: int) -> datetime:
+    """Return Unix ms as an aware datetime."""
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
+class Book:
+    """What a bot's rows would say, and the conditions that its next decision is made under."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.quote, self.base = plan.funds, ZERO
+        self.position = Position()
+        #: The best price since the entry, by which a trailing stop is drawn.
+        self.max_price: Decimal | None = None
+        self.day = Day()
+        self.days: dict[date, Day] = {}
+        self.orders: list[Order] = []
+        self.folding = Folding(0)
+        self._day_ends_at = 0
+        self._counter_day = date.min
+        self._profit = self._profit_peak = ZERO
+        self._since_opened = ZERO
+        self._last_loss_at: int | None = None
+        self._stop_exits: list[int] = []
+
+    # -- what the next decision sees ----------------------------------------------------------
+    def turn(self, at: int) -> None:
+        """Begin a new trading day if the last one is over at `at` (Unix ms)."""
+        if at < self._day_ends_at:
+            return
+        self._counter_day = local_day(self.plan.zone, instant(at))
+        ends = day_end(self.plan.zone, self._counter_day)
+        self._day_ends_at = round(ends.timestamp() * 1000)
+        self.day = self.days.get(self._counter_day, Day())
+
+    @property
+    def day_ends_at(self) -> int:
+        """When the current trading day is over (Unix ms)."""
+        return self._day_ends_at
+
+    def record(self, at: int) -> Record:
+        """Return what the protections judge by at `at` (Unix ms)."""
+        minutes = self.plan.settings.stop_guard_minutes or 0
+        since = at - minutes * MINUTE_MS
+        self._stop_exits = [stop for stop in self._stop_exits if stop > since]
+        return Record(
+            now=at,
+            last_loss_at=self._last_loss_at,
+            stop_exits=tuple(self._stop_exits),
+            profit=self._profit,
+            profit_peak=self._profit_peak,
+        )
+
+    def cost_margin(self, ask: Decimal) -> Decimal:
+        """Return what fee and slippage add to a buy at `ask`, as a fraction."""
+        plan = self.plan
+        return cost_margin(ask, plan.costs.slippage, plan.fee_rate, plan.rules)
+
+    # -- what an order does ---------------------------------------------------------------------
+    def execute(self, decision: Decision, quote: Quote) -> None:
+        """Fill the market order of a decision at this quote, and book it."""
+        if decision.side is None or decision.amount is None or decision.price is None:
+            raise ValueError(f"decision {decision.gate} has no order")
+        plan = self.plan
+        request = OrderRequest(
+            client_order_id=str(len(self.orders) + 1),
+            symbol=plan.rules.symbol,
+            side=decision.side,
+            type=OrderType.MARKET,
+            amount=decision.amount,
+            signed_at=quote.at,
+        )
+        fill = fill_market(request, quote, plan.costs.slippage, plan.fee_rate, plan.rules, quote.at)
+        with localcontext(EXACT):
+            self._pay(decision.side, fill)
+            self._book(decision, fill, quantize(plan.rules.dust_below(decision.price)))
+
+    def _pay(self, side: Side, fill: FillReport) -> None:
+        sign = 1 if side is Side.BUY else -1
+        self.base += sign * fill.amount
+        self.quote -= sign * fill.quote + fill.fee
+
+    def _book(self, decision: Decision, fill: FillReport, dust: Decimal) -> None:
+        side, before = decision.side or Side.BUY, self.position
+        booked = BookedFill(
+            side=side, amount=fill.amount, quote=fill.quote, fee_quote=fill.fee, dust=dust
+        )
+        day = max(local_day(self.plan.zone, instant(fill.at)), self._counter_day)
+        self.folding.add(
+            Booking(
+                number=len(self.orders) + 1,
+                at=instant(fill.at),
+                day=day,
+                reason=decision.gate.value,
+                fill=booked,
+            )
+        )
+        self.position, pnl = self.folding.position, self.folding.realized
+        entered = decision.action == "enter"
+        self._count(day, pnl, entered, decision.gate)
+        self._remember(before, pnl, fill.at, decision.gate)
+        self.orders.append(
+            Order(
+                at=fill.at,
+                day=day,
+                side=side,
+                is_entry=entered,
+                reason=decision.gate,
+                amount=fill.amount,
+                price=fill.price,
+                value=fill.quote,
+                fee=fill.fee,
+                pnl=pnl,
+            )
+        )
+
+    def _count(self, day: date, pnl: Decimal, entered: bool, gate: Gate) -> None:
+        had = self.days.get(day, Day())
+        has = Day(
+            pnl=had.pnl + pnl,
+            trades=had.trades + int(entered),
+            closed_at_loss=had.closed_at_loss or gate is Gate.MAX_DAILY_LOSS,
+        )
+        self.days[day] = has
+        if day == self._counter_day:
+            self.day = has
+        self._profit += pnl
+        self._profit_peak = max(self._profit_peak, self._profit)
+
+    def _remember(self, before: Position, pnl: Decimal, at: int, gate: Gate) -> None:
+        """Keep what protections ask for later, and the price that a trailing stop starts from."""
+        if not before.is_open:
+            entry = self.position.entry_price
+            if entry is not None:
+                self.max_price = risk.levels(self.plan.settings, entry).max_price
+            self._since_opened = ZERO
+            return
+        self._since_opened += pnl
+        if gate in STOPS:
+            self._stop_exits.append(at)
+        if not self.position.is_open:
+            self.max_price = None
+            if self._since_opened < 0:
+                self._last_loss_at = at
+
+    def seen(self, price: Decimal) -> None:
+        """Remember the best price of an open position."""
+        if self.max_price is None or price > self.max_price:
+            self.max_price = price

@@ -1,0 +1,53 @@
+"""What is tried: a bot's settings and strategy on one market's candles, and what trading costs."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from trading.market import Candles, OrderType, Rules
+from trading.risk import Settings
+from trading.strategies import Strategy, Values
+
+
+class Unsupported(ValueError):
+    """A setting that a backtest does not know yet; its text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Fractions (0.001 is 0.1 %): fee of a taker (None: the market's), slippage, and bid to ask."""
+
+    fee_rate: Decimal | None = None
+    slippage: Decimal = Decimal("0.0005")
+    spread: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a backtest is made of; equal plans have equal results.
+
+    `candles` may have gaps: nothing happens in one, and no signal looks across it. The first
+    `window` candles of each stretch only feed the strategy. `funds` is the quote currency that the
+    account has free at the start, `zone` the one whose midnights end the trading days.
+    """
+
+    candles: Candles
+    rules: Rules
+    settings: Settings
+    strategy: Strategy
+    values: Values
+    zone: ZoneInfo
+    funds: Decimal
+    costs: Costs = Costs()
+
+    @property
+    def fee_rate(self) -> Decimal:
+        rate = self.costs.fee_rate
+        return self.rules.taker_fee if rate is None else rate
+
+    def check(self) -> None:
+        """Raise Unsupported for what cannot be tried: it is said, never left out in silence."""
+        if ":" in self.rules.symbol:
+            raise Unsupported("perpetuals: backtests trade spot markets only")
+        if OrderType(self.settings.entry_type) is not OrderType.MARKET:
+            raise Unsupported("entries as limit orders: backtests enter at market only")

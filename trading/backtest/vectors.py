@@ -1,0 +1,156 @@
+"""What the strategies of ours say of every window at once.
+
+Equal to `strategy.signal` window by window, at a hundredth of its time: averages that a window
+seeds anew are weighted sums of its closes, so all windows are one product of matrices. Where two
+numbers lie so close that the last bits of a float could decide, the strategy itself is asked.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from trading.market import Candles
+from trading.strategies import Strategy, Values
+from trading.strategies.bollinger import Bollinger
+from trading.strategies.breakout import Breakout
+from trading.strategies.ema_rsi import EmaRsi
+from trading.strategies.macd import Macd
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+#: Buy, sell, and where the strategy is to be asked; one for each window, oldest first.
+Judged = tuple[Flags, Flags, Flags]
+#: Far more than the rounding of any order of summing, far less than any price moves.
+NEAR = 1e-9
+CHUNK = 1 << 14
+
+
+def weighted(values: Floats, weights: Floats) -> Floats:
+    """Return for each window of len(weights) values their sum, weighted oldest first.
+
+    In blocks as long as the window or longer, so that each sum is of one block and the one before.
+    """
+    size, count = len(weights), len(values)
+    block = 1 << max(size - 1, 63).bit_length()
+    blocks = -(-count // block) + 1
+    padded = np.zeros((blocks, block))
+    padded.ravel()[block : block + count] = values
+    # lag[a, b]: how far value a of a block lies before sum b of the same block.
+    lag = np.arange(block)[None, :] - np.arange(block)[:, None]
+    newest_first = np.concatenate([weights[::-1], np.zeros(2 * block - size)])
+    own = np.where(lag >= 0, newest_first[np.abs(lag)], 0.0)
+    before = newest_first[lag + block]
+    sums = padded[1:] @ own + padded[:-1] @ before
+    found: Floats = sums.ravel()[size - 1 : count]
+    return found
+
+
+def ema_weights(period: int, window: int) -> Floats:
+    """Return the weights of `indicators.ema` of a window: the oldest closes are its seed."""
+    factor, later = 2.0 / (period + 1), window - period
+    decay = (1.0 - factor) ** np.arange(later, -1, -1)
+    seed = np.full(period, decay[0] / period)
+    return np.concatenate([seed, factor * decay[1:]])
+
+
+def wilder_weights(period: int, window: int) -> Floats:
+    """Return the weights of the changes in `indicators.rsi`, of `period` times its averages."""
+    later = window - 1 - period
+    decay = ((period - 1) / period) ** np.arange(later, -1, -1)
+    return np.concatenate([np.full(period, decay[0]), decay[1:]])
+
+
+def macd_weights(fast: int, slow: int, signal: int, window: int) -> tuple[Floats, Floats]:
+    """Return the weights of `indicators.macd`: its line's and its signal line's."""
+    one = np.eye(window)
+    quick = one[slow - fast : slow].sum(axis=0) / fast
+    calm = one[:slow].sum(axis=0) / slow
+    lines = [quick - calm]
+    for close in one[slow:]:
+        quick = quick + (close - quick) * (2.0 / (fast + 1))
+        calm = calm + (close - calm) * (2.0 / (slow + 1))
+        lines.append(quick - calm)
+    average = np.mean(lines[:signal], axis=0)
+    for line in lines[signal:]:
+        average = average + (line - average) * (2.0 / (signal + 1))
+    return lines[-1], average
+
+
+def rolling(values: Floats, size: int, fold: Callable[..., Any]) -> Floats:
+    """Return `fold` of each window of `size` values, some windows at a time."""
+    windows = sliding_window_view(values, size)
+    parts = [
+        fold(windows[begin : begin + CHUNK], axis=1) for begin in range(0, len(windows), CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def _near(one: Floats, other: Floats | float, scale: Floats | float) -> Flags:
+    found: Flags = np.abs(one - other) <= NEAR * scale
+    return found
+
+
+def _ema_rsi(candles: Candles, values: Values, window: int) -> Judged:
+    close = np.array(candles.close)
+    fast = weighted(close, ema_weights(int(values["ema_fast"]), window))
+    slow = weighted(close, ema_weights(int(values["ema_slow"]), window))
+    change, weights = np.diff(close), wilder_weights(int(values["rsi_period"]), window)
+    gain = weighted(np.maximum(change, 0.0), weights)
+    total = gain + weighted(np.maximum(-change, 0.0), weights)
+    is_still = total <= NEAR * close[window - 1 :]
+    rsi = 100.0 * gain / np.where(is_still, 1.0, total)
+    low, high = float(values["rsi_oversold"]), float(values["rsi_overbought"])
+    unsure = is_still | _near(fast, slow, slow) | _near(rsi, low, 100) | _near(rsi, high, 100)
+    return (fast > slow) & (rsi < high), (fast < slow) & (rsi > low), unsure
+
+
+def _macd(candles: Candles, values: Values, window: int) -> Judged:
+    close = np.array(candles.close)
+    fast, slow, signal = (int(values[name]) for name in ("fast", "slow", "signal"))
+    both = macd_weights(fast, slow, signal, window)
+    line, average = (weighted(close, weights) for weights in both)
+    return line > average, line < average, _near(line, average, close[window - 1 :])
+
+
+def _bollinger(candles: Candles, values: Values, window: int) -> Judged:
+    close = np.array(candles.close)
+    middle, spread = rolling(close, window, np.mean), rolling(close, window, np.std)
+    last, distance = close[window - 1 :], float(values["deviations"]) * spread
+    lower, upper = middle - distance, middle + distance
+    sells = last > upper
+    unsure = _near(last, lower, last) | _near(last, upper, last) | (spread <= 1e-6 * last)
+    if values["sell_at"] == "middle":
+        sells = last >= middle
+        unsure |= _near(last, middle, last)
+    buys = last < lower
+    return buys, sells & ~buys, unsure
+
+
+def _breakout(candles: Candles, values: Values, window: int) -> Judged:
+    up, down = int(values["entry_period"]), int(values["exit_period"])
+    highest = rolling(np.array(candles.high), up, np.max)
+    lowest = rolling(np.array(candles.low), down, np.min)
+    last = np.array(candles.close)[window - 1 :]
+    # The candle that is judged is not among those that it is judged by.
+    highest = highest[window - 1 - up : len(highest) - 1]
+    lowest = lowest[window - 1 - down : len(lowest) - 1]
+    return last > highest, last < lowest, np.zeros(len(last), dtype=np.bool_)
+
+
+JUDGES: Mapping[type, Callable[[Candles, Values, int], Judged]] = {
+    EmaRsi: _ema_rsi,
+    Macd: _macd,
+    Bollinger: _bollinger,
+    Breakout: _breakout,
+}
+
+
+def judge(candles: Candles, strategy: Strategy, values: Values, window: int) -> Judged | None:
+    """Return what `strategy` says of each window of candles without a gap; None: it is not ours."""
+    judges = JUDGES.get(type(strategy))
+    if judges is None or len(candles) < window:
+        return None
+    return judges(candles, values, window)
