@@ -43,21 +43,25 @@ def test_nothing_moves_while_numbers_and_states_change(
     market()
     bots = [bot_of(alice, f"Bot {number}") for number in range(4)]
     for bot in bots:
-        state_of(bot, "running", "in_position", "trade", **holding())
+        ends = timezone.now() + timedelta(hours=11, minutes=43)
+        state_of(bot, "running", "in_position", "trade", day_ends_at=ends, **holding())
     seen.add_init_script(SHIFTS)
     seen.set_viewport_size({"width": width, "height": 900})
     steps: list[dict[str, Any]] = [
         {"daily_pnl": Decimal("-1234.56"), "last_price": Decimal("67999.99")},
         {"daily_trades_count": 10, "last_price": Decimal(9)},
         {"last_run_at": timezone.now() - timedelta(seconds=65), "reason": "entered"},
+        # A shorter text, which may stand on a line less.
+        {"day_ends_at": timezone.now() + timedelta(minutes=5)},
         {"reason": "no_signal", "in_position": False, "position_side": ""},
     ]
-    for path, region in (("/", "#board"), (f"/bots/{bots[0].pk}/", "#panel")):
+    own = f"/bots/{bots[1].pk}/"
+    for bot, path, region in ((bots[0], "/", "#board"), (bots[1], own, "#panel")):
         seen.goto(live_server.url + path)
         settled(seen)
-        for step in steps if region == "#board" else steps[:3]:
+        for step in steps if region == "#board" else steps[:4]:
             before = seen.locator(region).get_attribute("hx-get")
-            BotState.objects.filter(pk=bots[0].pk).update(**step)
+            BotState.objects.filter(pk=bot.pk).update(**step)
             expect(seen.locator(region)).not_to_have_attribute("hx-get", str(before))
         seen.wait_for_timeout(300)
         shifts = seen.evaluate("window.shifts")
