@@ -98,10 +98,12 @@ def gaps(candles: Candles) -> tuple[tuple[int, int], ...]:
 
     ValueError for candles that are out of order, twice there, or off the timeframe's grid.
     """
-    length, found = TIMEFRAMES[candles.timeframe], []
-    if any(time % length for time in candles.times[:1]):
+    length, found, times = TIMEFRAMES[candles.timeframe], [], candles.times
+    if any(time % length for time in times[:1]):
         raise ValueError("the candles do not start on the grid of their timeframe")
-    for before, after in pairwise(candles.times):
+    if not times or times == tuple(range(times[0], times[0] + len(times) * length, length)):
+        return ()
+    for before, after in pairwise(times):
         step = after - before
         if step == length:
             continue

@@ -138,8 +138,6 @@ class Folding:
     def __init__(self, bot_id: int) -> None:
         self.bot_id = bot_id
         self.position = Position()
-        #: What the newest fill realised (quote currency).
-        self.realized = ZERO
         self.trades: list[Trade] = []
         self.parts: list[Part] = []
         self.opened_at: datetime | None = None
@@ -157,8 +155,7 @@ class Folding:
 
     def _add(self, booking: Booking) -> None:
         before, fill = self.position, booking.fill
-        self.position, self.realized = apply(before, fill)
-        realized = self.realized
+        self.position, realized = apply(before, fill)
         after, fees = self.position, fill.fee_quote
         is_exit = before.is_open and fill.side is before.exit_side
         is_turned = is_exit and after.is_open and after.is_short != before.is_short

@@ -1,26 +1,19 @@
 """The ledger of a backtest: money, position and counters, folded by the engine's own functions."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, localcontext
 
 from trading import risk
-from trading.backtest.plan import Plan
+from trading.backtest.plan import MINUTE_MS, Plan, instant
 from trading.backtest.result import Order
 from trading.day import day_end, local_day
 from trading.execution import Decision, Record, fill_market
 from trading.fills import cost_margin
 from trading.market import EXACT, FillReport, OrderRequest, OrderType, Quote, Side, quantize
-from trading.position import BookedFill, Position
+from trading.position import BookedFill, Position, apply
 from trading.risk import STOPS, Day, Gate
-from trading.trades import Booking, Folding
 
 ZERO = Decimal(0)
-MINUTE_MS = 60_000
-
-
-def instant(at: int) -> datetime:
-    """Return Unix ms as an aware datetime."""
-    return datetime.fromtimestamp(at / 1000, UTC)
 
 
 class Book:
@@ -35,7 +28,6 @@ class Book:
         self.day = Day()
         self.days: dict[date, Day] = {}
         self.orders: list[Order] = []
-        self.folding = Folding(0)
         self._day_ends_at = 0
         self._counter_day = date.min
         self._profit = self._profit_peak = ZERO
@@ -105,17 +97,8 @@ class Book:
         booked = BookedFill(
             side=side, amount=fill.amount, quote=fill.quote, fee_quote=fill.fee, dust=dust
         )
+        self.position, pnl = apply(before, booked)
         day = max(local_day(self.plan.zone, instant(fill.at)), self._counter_day)
-        self.folding.add(
-            Booking(
-                number=len(self.orders) + 1,
-                at=instant(fill.at),
-                day=day,
-                reason=decision.gate.value,
-                fill=booked,
-            )
-        )
-        self.position, pnl = self.folding.position, self.folding.realized
         entered = decision.action == "enter"
         self._count(day, pnl, entered, decision.gate)
         self._remember(before, pnl, fill.at, decision.gate)
@@ -131,6 +114,7 @@ class Book:
                 value=fill.quote,
                 fee=fill.fee,
                 pnl=pnl,
+                dust=dust,
             )
         )
 

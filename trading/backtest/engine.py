@@ -13,8 +13,10 @@ from trading.backtest import signals
 from trading.backtest.book import Book
 from trading.backtest.plan import Plan
 from trading.backtest.prices import bid_at, price, quote_of
-from trading.backtest.result import Result
-from trading.backtest.scan import Scan
+from trading.backtest.quick import Quick
+from trading.backtest.result import Result, quickly, span
+from trading.backtest.scan import Scan, Watch
+from trading.backtest.whole import Doubt
 from trading.execution import View, decide
 from trading.history import gaps
 from trading.market import TIMEFRAMES, Quote
@@ -35,7 +37,12 @@ def run(plan: Plan, actions: bytes | None = None) -> Result:
     found = gaps(plan.candles)
     if actions is None:
         actions = signals.actions(plan.candles, plan.strategy, plan.values)
-    return Walk(plan, actions).run(found)
+    try:
+        walk = Quick(plan, actions)
+        walk.run()
+    except Doubt:
+        return Walk(plan, actions).run(found)
+    return quickly(plan, walk, found)
 
 
 class Walk:
@@ -56,9 +63,24 @@ class Walk:
         return self._result(gaps)
 
     def _next(self, at: int) -> int | None:
-        if self.book.position.is_open:
-            return self.scan.eventful(self.book, at)
-        return self.scan.entry(self.book, at)
+        book, settings = self.book, self.plan.settings
+        if not book.position.is_open:
+            return self.scan.entry(at)
+        if settings.loss_includes_open or book.max_price is None:
+            return at if at < len(self.candles) else None
+        levels, best = self._levels(), float(book.max_price)
+        place, highest = self.scan.eventful(
+            Watch(
+                stop=_float(levels.stop),
+                target=_float(levels.target),
+                share=None if levels.trailing is None else float(levels.trailing) / best,
+                best=best,
+            ),
+            at,
+        )
+        if highest is not None:
+            book.seen(quote_of(self.plan, price(self.candles.high[highest]), 0).bid)
+        return place
 
     def _candle(self, at: int) -> None:
         candles = self.candles
@@ -136,20 +158,21 @@ class Walk:
         )
 
     def _result(self, gaps: tuple[tuple[int, int], ...]) -> Result:
-        book, candles = self.book, self.candles
+        book = self.book
         return Result(
             orders=tuple(book.orders),
-            folded=book.folding.folded,
             days=dict(sorted(book.days.items())),
             quote=book.quote,
             base=book.base,
             position=book.position,
-            last=price(candles.close[-1]) if len(candles) else Decimal(0),
             ended=self.ended,
-            first=candles.times[0] if len(candles) else 0,
-            end=candles.times[-1] + self.length if len(candles) else 0,
             gaps=gaps,
+            **span(self.plan),
         )
+
+
+def _float(level: Decimal | None) -> float | None:
+    return None if level is None else float(level)
 
 
 def _stop(levels: Levels, begin: Quote, end: Quote) -> Decimal | None:

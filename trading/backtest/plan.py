@@ -1,12 +1,20 @@
 """What is tried: a bot's settings and strategy on one market's candles, and what trading costs."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from trading.market import Candles, OrderType, Rules
 from trading.risk import Settings
 from trading.strategies import Strategy, Values
+
+MINUTE_MS = 60_000
+
+
+def instant(at: int) -> datetime:
+    """Return Unix ms as an aware datetime."""
+    return datetime.fromtimestamp(at / 1000, UTC)
 
 
 class Unsupported(ValueError):

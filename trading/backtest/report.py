@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from trading.backtest.plan import Plan
+from trading.backtest.plan import Plan, instant
 from trading.backtest.prices import price
-from trading.backtest.result import Result
+from trading.backtest.result import Order, Result
 from trading.equity import Drawdown, Point, curve, drawdown
 from trading.fills import buy_price
 from trading.market import EXACT
 from trading.performance import Summary, summarize
-from trading.trades import HUNDRED, ZERO, ratio
+from trading.position import BookedFill
+from trading.trades import HUNDRED, ZERO, Booking, fold, ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Report:
 
 def report(plan: Plan, result: Result) -> Report:
     """Return the figures of what `plan` came to."""
-    folded = result.folded
+    folded = fold(booking(number, one) for number, one in enumerate(result.orders, 1))
     points = curve(folded.parts, ())
     with localcontext(EXACT):
         value = result.quote + result.base * result.last
@@ -52,6 +53,23 @@ def report(plan: Plan, result: Result) -> Report:
             points=tuple(points),
             drawdown=drawdown(points),
         )
+
+
+def booking(number: int, order: Order) -> Booking:
+    """Return an order's fill as the ledger of a bot would have it."""
+    return Booking(
+        number=number,
+        at=instant(order.at),
+        day=order.day,
+        reason=order.reason.value,
+        fill=BookedFill(
+            side=order.side,
+            amount=order.amount,
+            quote=order.value,
+            fee_quote=order.fee,
+            dust=order.dust,
+        ),
+    )
 
 
 def _hold(plan: Plan, result: Result) -> Decimal | None:

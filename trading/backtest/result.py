@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import TypedDict
 
-from trading.market import Side
+from trading.backtest.plan import Plan
+from trading.backtest.prices import price
+from trading.backtest.quick import Done, Quick
+from trading.backtest.whole import decimal
+from trading.market import TIMEFRAMES, Side
 from trading.position import Position
 from trading.risk import Day, Gate
-from trading.trades import Folded
+
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +24,8 @@ class Order:
     `at` is Unix ms; inside a candle only the sequence is true: stops are a quarter after its
     opening, targets a half, trailing stops that its fall from the high reached three quarters.
     `amount` is base currency, the rest quote currency. `reason`: the gate that sent it. `pnl`: what
-    it realised, fees of both sides included. `day`: the trading day that it counts on.
+    it realised, fees of both sides included. `day`: the trading day that it counts on. `dust`: the
+    base amount below which what it leaves cannot be sold.
     """
 
     at: int
@@ -31,6 +38,7 @@ class Order:
     value: Decimal
     fee: Decimal
     pnl: Decimal
+    dust: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +52,6 @@ class Result:
     """
 
     orders: tuple[Order, ...]
-    folded: Folded
     days: Mapping[date, Day]
     quote: Decimal
     base: Decimal
@@ -54,3 +61,61 @@ class Result:
     first: int
     end: int
     gaps: tuple[tuple[int, int], ...]
+
+
+class Span(TypedDict):
+    """The part of a result that its candles say alone."""
+
+    last: Decimal
+    first: int
+    end: int
+
+
+def span(plan: Plan) -> Span:
+    """Return the last close of a plan's candles, and when they begin and end (Unix ms)."""
+    candles = plan.candles
+    if not len(candles):
+        return Span(last=ZERO, first=0, end=0)
+    end = candles.times[-1] + TIMEFRAMES[candles.timeframe]
+    return Span(last=price(candles.close[-1]), first=candles.times[0], end=end)
+
+
+def quickly(plan: Plan, walk: Quick, gaps: tuple[tuple[int, int], ...]) -> Result:
+    """Return what a walk in whole numbers came to."""
+    position = Position()
+    if walk.amount:
+        position = Position(
+            amount=decimal(walk.amount),
+            cost=decimal(walk.cost),
+            is_open=True,
+            entry_amount=decimal(walk.amount),
+            entry_quote=decimal(walk.value),
+        )
+    days = {
+        day: Day(pnl=decimal(pnl), trades=trades) for day, (pnl, trades) in walk.limits.days.items()
+    }
+    return Result(
+        orders=tuple(_order(one) for one in walk.orders),
+        days=days,
+        quote=decimal(walk.free),
+        base=position.amount,
+        position=position,
+        ended=walk.ended,
+        gaps=gaps,
+        **span(plan),
+    )
+
+
+def _order(one: Done) -> Order:
+    return Order(
+        at=one.at,
+        day=one.day,
+        side=Side.BUY if one.is_entry else Side.SELL,
+        is_entry=one.is_entry,
+        reason=one.reason,
+        amount=decimal(one.amount),
+        price=decimal(one.price),
+        value=decimal(one.value),
+        fee=decimal(one.fee),
+        pnl=decimal(one.pnl),
+    )

@@ -4,25 +4,33 @@ Floats are compared here, a little wide: a candle that is visited for nothing ch
 what is passed over is certain.
 """
 
-from decimal import Decimal
+from typing import NamedTuple
 
-from trading import risk
-from trading.backtest.book import Book
 from trading.backtest.plan import Plan
-from trading.backtest.prices import price, quote_of
 from trading.backtest.signals import BUY, SELL
-from trading.risk import Levels
 
 #: Wider than any rounding of a price to float, or of a level to its 18 decimals.
 SLACK = 1e-9
 NEVER_LOW, NEVER_HIGH = -1.0, float("inf")
 
 
+class Watch(NamedTuple):
+    """Bids at which an open position is left; None: the rule is off.
+
+    `share`: what the best bid so far is multiplied by for the trailing stop.
+    """
+
+    stop: float | None
+    target: float | None
+    share: float | None
+    best: float
+
+
 class Scan:
     """Where to look next."""
 
     def __init__(self, plan: Plan, actions: bytes) -> None:
-        self.plan, self.actions, self.candles = plan, actions, plan.candles
+        self.actions, self.candles = actions, plan.candles
         self._resting_until = 0
         # With a spread the bid lies lower, and on the tick below that.
         self._bid = 1 - float(plan.costs.spread) / 2
@@ -32,52 +40,55 @@ class Scan:
         """Look for no entry before this instant (Unix ms): a daily limit has paused the bot."""
         self._resting_until = at
 
-    def entry(self, book: Book, at: int) -> int | None:
+    def entry(self, at: int) -> int | None:
         """Return the first candle from `at` on at whose opening a flat bot may enter."""
         found = self.actions.find(BUY, at)
         while found >= 0 and self.candles.times[found] < self._resting_until:
             found = self.actions.find(BUY, found + 1)
         return None if found < 0 else found
 
-    def eventful(self, book: Book, at: int) -> int | None:
+    def eventful(self, watch: Watch, at: int) -> tuple[int | None, int | None]:
         """Return the first candle from `at` on in which an open position may be left.
 
-        The best price of those that are passed over is remembered in the book.
+        And of those passed over the one with the highest high, if that is above the best so far.
         """
-        plan, candles, actions = self.plan, self.candles, self.actions
-        entry, best = book.position.entry_price, book.max_price
-        if plan.settings.loss_includes_open or entry is None or best is None:
-            return at if at < len(candles) else None
-        levels = risk.follow(plan.settings, entry, Levels(max_price=best), best)
-        stop = _wide(levels.stop, NEVER_LOW, 1 + SLACK)
-        target = _wide(levels.target, NEVER_HIGH, 1 - SLACK)
-        trailing = _wide(levels.trailing, NEVER_LOW, 1 + SLACK)
-        share = trailing / float(best) if levels.trailing is not None else 0.0
-        top, highest = float(best), None
+        if watch.share is None:
+            return self._fixed(watch, at), None
+        return self._trailing(watch, watch.share * (1 + SLACK), at)
+
+    def marks(self, watch: Watch) -> tuple[float, float]:
+        """Return the prices between which a candle surely meets neither stop nor target."""
+        stop, target = NEVER_LOW, NEVER_HIGH
+        if watch.stop is not None:
+            stop = (watch.stop * (1 + SLACK) + self._tick) / self._bid
+        if watch.target is not None:
+            target = watch.target * (1 - SLACK) / self._bid
+        return stop, target
+
+    def _fixed(self, watch: Watch, at: int) -> int | None:
+        stop, target = self.marks(watch)
+        low, high, actions = self.candles.low, self.candles.high, self.actions
+        for place in range(at, len(low)):
+            if low[place] <= stop or high[place] >= target or actions[place] == SELL:
+                return place
+        return None
+
+    def _trailing(self, watch: Watch, share: float, at: int) -> tuple[int | None, int | None]:
+        candles, actions, bid, tick = self.candles, self.actions, self._bid, self._tick
+        stop = NEVER_LOW if watch.stop is None else watch.stop * (1 + SLACK)
+        target = NEVER_HIGH if watch.target is None else watch.target * (1 - SLACK)
+        best, highest = watch.best, None
         for place in range(at, len(candles)):
-            if actions[place] == SELL:
-                break
-            opens = candles.open[place] * self._bid
-            if share and opens > top:
-                trailing = opens * share
-            if candles.low[place] * self._bid - self._tick <= max(stop, trailing):
-                break
-            if candles.high[place] * self._bid >= target:
-                break
-            high = candles.high[place] * self._bid
-            if high > top:
+            floor = max(stop, max(best, candles.open[place] * bid) * share)
+            high = candles.high[place] * bid
+            if (
+                actions[place] == SELL
+                or candles.low[place] * bid - tick <= floor
+                or high >= target
                 # Its close may lie below the trailing stop that its own high has drawn.
-                if share and candles.close[place] * self._bid - self._tick <= high * share:
-                    break
-                top, highest, trailing = high, place, high * share if share else trailing
-            elif share and candles.close[place] * self._bid - self._tick <= trailing:
-                break
-        else:
-            place = len(candles)
-        if highest is not None:
-            book.seen(quote_of(plan, price(candles.high[highest]), 0).bid)
-        return place if place < len(candles) else None
-
-
-def _wide(level: Decimal | None, never: float, slack: float) -> float:
-    return never if level is None else float(level) * slack
+                or candles.close[place] * bid - tick <= max(best, high) * share
+            ):
+                return place, highest
+            if high > best:
+                best, highest = high, place
+        return None, highest
