@@ -17,6 +17,7 @@ REDIS := .venv/.redis-installed
 DEV := .venv/.dev-installed
 # Its packages are no business of the project's: an environment of its own.
 MUTANTS := .venv/mutants/.installed
+RIVALS := .venv/rivals/.installed
 # A Redis of our own is only needed where none is named and none is installed.
 ifeq ($(REDIS_URL)$(shell command -v redis-server || command -v valkey-server),)
 BROKER := $(REDIS)
@@ -82,7 +83,7 @@ format: $(DEV)
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-bench: $(DEV)
+bench: $(DEV) $(RIVALS)
 	@$(BIN)/python -m tests.chromium
 	@$(BIN)/python -m bench
 
@@ -107,6 +108,7 @@ requirements: $(DEV)
 	$(COMPILE) requirements-local.in -o requirements-local.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-mutants.in -o requirements-mutants.txt
+	$(COMPILE) requirements-rivals.in -o requirements-rivals.txt
 
 .venv/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -129,6 +131,12 @@ $(MUTANTS): requirements-mutants.txt | .venv/.created
 	@echo "Installing the tool that makes mutants..."
 	@$(PYTHON) -m venv .venv/mutants
 	@.venv/mutants/bin/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(RIVALS): requirements-rivals.txt | .venv/.created
+	@echo "Installing what backtests are measured beside (300 MB to fetch, once)..."
+	@$(PYTHON) -m venv .venv/rivals
+	@.venv/rivals/bin/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(DEV): requirements-dev.txt $(RUNTIME) $(REDIS)

@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
     "rollover": [(["bench.rollover"], SQLITE), (["bench.rollover"], POSTGRES)],
     "halt": [(["bench.halt"], SQLITE), (["bench.halt"], POSTGRES)],
     "replay": [(["bench.replay"], SQLITE)],
+    "backtest": [(["bench.backtest"], SQLITE)],
     "pages": [(["bench.pages"], SQLITE), (["bench.pages"], POSTGRES)],
     "markets": [(["bench.markets"], SQLITE), (["bench.markets"], POSTGRES)],
     "performance": [(["bench.performance"], SQLITE), (["bench.performance"], POSTGRES)],
