@@ -1,6 +1,7 @@
 """What the engine's tests share. Models are imported late: see tests/conftest.py."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from tests.engine.bench import Bench
 
 Maker = Callable[..., "Bench"]
+
+
+@pytest.fixture(autouse=True)
+def _long_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process has been up for long: the scripted noon may lie before it was started."""
+    from bots import reconcile
+
+    monkeypatch.setattr(reconcile, "STARTED", datetime(2020, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture
