@@ -32,9 +32,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make run           the whole platform on http://127.0.0.1:$${PORT:-8000}; Ctrl-C stops it"
-	@echo "make test          all tests, on PostgreSQL and on SQLite, with a real browser"
+	@echo "make test          all other tests, on PostgreSQL and on SQLite, with a real browser"
 	@echo "make axe           every page in two languages, light and dark, at two widths, held against axe"
-	@echo "make replay        a month of real candles, tick by tick (four minutes)"
+	@echo "make replay        real candles and random schedules, tick by tick; REPLAY=month: all there are"
 	@echo "make lint          formatting, lint, types, migrations, deployment checks"
 	@echo "make bench         benchmarks"
 	@echo "make shots         take the pictures in docs/images, of the demo"
@@ -59,10 +59,10 @@ test: $(DEV)
 	@$(BIN)/python -m tests.chromium
 	@echo "== PostgreSQL"
 	@TEST_DATABASE=postgres $(BIN)/python -m pytest $(ALONE)
-	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow and not alone and not axe"
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -n 3 -m "not browser and not slow and not alone and not axe and not replay"
 	@echo "== SQLite"
 	@$(BIN)/python -m pytest $(ALONE)
-	@$(BIN)/python -m pytest -n 3 -m "not alone and not axe"
+	@$(BIN)/python -m pytest -n 3 -m "not alone and not axe and not replay"
 
 axe: $(DEV)
 	@$(BIN)/python -m tests.chromium
@@ -70,7 +70,7 @@ axe: $(DEV)
 	@$(BIN)/python -m pytest -n 2 --dist load -m axe tests/axe
 
 replay: $(DEV)
-	@REPLAY=month $(BIN)/python -m pytest -n 2 --dist load tests/whole/test_replay.py tests/whole/test_backtest.py
+	@$(BIN)/python -m pytest -n 2 --dist load -m replay tests/whole tests/level_a
 
 lint: $(DEV)
 	$(BIN)/python -m ruff format --check .

@@ -9,7 +9,7 @@ from tests.level_a import running
 SCHEDULES, SEED = 20, 5
 
 
-@pytest.mark.slow(seconds=15)
+@pytest.mark.replay
 @pytest.mark.django_db
 def test_random_schedules_of_kills_faults_and_clicks() -> None:
     totals = running.run(SCHEDULES, SEED)

@@ -24,7 +24,7 @@ from trading.market_data import MarketData
 D = Decimal
 SYMBOL = "BTC/USDT"
 ZONE = ZoneInfo("Europe/Istanbul")
-#: The suite takes a part of each series; `make replay` all of them.
+#: A part of each series, or with REPLAY=month all of them.
 IS_WHOLE = os.environ.get("REPLAY") == "month"
 BEGIN, PART = 450, 150
 FUNDS = D(10_000)
@@ -199,7 +199,7 @@ def trader(alice: User) -> User:
 SHIPPED = ["ema_rsi", "macd", "bollinger", "breakout"]
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.replay
 @pytest.mark.parametrize("strategy", SHIPPED)
 @pytest.mark.parametrize(
     ("name", "levels"), list(zip(SERIES, ["tight", "trailing", "guarded"], strict=True))
@@ -212,7 +212,7 @@ def test_a_backtest_has_the_orders_of_the_paper_engine(
     assert {order.is_entry for order in found.orders} == {True, False}
 
 
-@pytest.mark.slow(seconds=3)
+@pytest.mark.replay
 def test_the_open_positions_loss_closes_it_in_both(trader: User) -> None:
     found = both(trader, "XRPUSDT-perp-5m-2021-11", {"strategy": "macd", **LEVELS["open"]})
     assert "max_daily_loss" in {order.reason for order in found.orders}

@@ -49,7 +49,7 @@ SETTINGS: dict[str, Any] = {
 }
 LIMITS: dict[str, Any] = {"max_daily_trades": 15, "max_daily_loss_perc": Decimal(4)}
 DAY = 1440
-#: The suite replays two days; `make replay` the whole month, which takes four minutes.
+#: Two days, or with REPLAY=month the whole month, which takes four minutes.
 CANDLES = 30_240 if os.environ.get("REPLAY") == "month" else 2 * DAY
 
 
@@ -96,7 +96,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return signals
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.replay
 def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
     closes = btcusdt_1m().close[:CANDLES]
     expected = talib_signals(closes)
@@ -116,7 +116,7 @@ def test_real_candles_tick_by_tick(alice: User, heard: list[str]) -> None:
     _assert_it_adds_up(bot, ticks=gates.total())
 
 
-@pytest.mark.slow(seconds=35)
+@pytest.mark.replay
 def test_five_days_of_candles_within_daily_limits(alice: User) -> None:
     count = 5 * DAY
     expected = talib_signals(btcusdt_1m().close[:count])

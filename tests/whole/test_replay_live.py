@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.mark.slow(seconds=10)
+@pytest.mark.replay
 def test_a_live_bot_follows_the_candles_of_a_real_exchange(
     alice: User, settings: Any, db: None
 ) -> None:
