@@ -13,6 +13,7 @@ import tempfile
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bench import scene
@@ -23,18 +24,16 @@ RIVALS = ROOT / ".venv/rivals/bin/python"
 RUNS = 3
 
 
-def ours() -> None:
-    """Time our own, in this process: from candles to orders, and to the report."""
-    from trading import backtest, strategies
+def plan() -> Any:
+    """Return the year with a bot's usual strategy, a stop and a target."""
+    from trading import strategies
     from trading.backtest import Costs, Plan
-    from trading.backtest import vectors as _loaded  # noqa: F401  imports are not timed
     from trading.market import Candles, Rules
     from trading.risk import Settings
 
     columns = {name: tuple(column) for name, column in year().items()}
-    columns["times"] = tuple(int(at) for at in columns["times"])
     strategy = strategies.get("ema_rsi")
-    plan = Plan(
+    return Plan(
         candles=Candles(symbol="BTC/USDT", timeframe="1m", **columns),
         rules=Rules(
             symbol="BTC/USDT",
@@ -56,10 +55,17 @@ def ours() -> None:
         funds=Decimal(1_000_000),
         costs=Costs(fee_rate=Decimal("0.001"), slippage=Decimal("0.0005")),
     )
-    times = []
+
+
+def ours() -> None:
+    """Time our own, in this process: from candles to orders, and to the report."""
+    from trading import backtest
+    from trading.backtest import vectors as _loaded  # noqa: F401  imports are not timed
+
+    tried, times = plan(), []
     for _ in range(RUNS):
         begun = time.perf_counter()
-        result = backtest.run(plan)
+        result = backtest.run(tried)
         times.append(time.perf_counter() - begun)
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     text = (
@@ -68,7 +74,7 @@ def ours() -> None:
     )
     scene.tell(f"backtest of {COUNT:,} candles, Botsite", text, seconds=times[0])
     begun = time.perf_counter()
-    backtest.report(plan, result)
+    backtest.report(tried, result)
     scene.tell("- its report", f"{time.perf_counter() - begun:.2f} s")
 
 

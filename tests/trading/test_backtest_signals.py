@@ -11,7 +11,7 @@ from tests.trading.candles import COLUMNS, SERIES, from_closes, random_walk, ser
 from trading import strategies
 from trading.backtest import actions
 from trading.backtest.signals import CODES, stretches
-from trading.market import TIMEFRAMES, Candles
+from trading.market import Candles
 from trading.strategies.ema_rsi import EmaRsi
 
 SHIPPED = ["ema_rsi", "macd", "bollinger", "breakout"]
@@ -116,4 +116,3 @@ def test_a_strategy_of_another_package_is_asked_for_each_window() -> None:
 
     candles = from_closes([1.0, 2.0, 3.0, 2.0, 1.0])
     assert actions(candles, Own(), {}) == bytes([0, 0, 0, 1, 0])
-    assert TIMEFRAMES[candles.timeframe] == 60_000

@@ -47,9 +47,12 @@ LEVELS: dict[str, dict[str, Any]] = {
         "stop_loss_perc": D("0.3"),
         "stop_guard_stops": 2,
         "stop_guard_minutes": 90,
-        "max_drawdown_perc": D("1.2"),
     },
-    "open": {"max_daily_loss_perc": D("0.3"), "loss_includes_open": True},
+    "open": {
+        "max_daily_loss_perc": D("0.3"),
+        "loss_includes_open": True,
+        "max_drawdown_perc": D("0.5"),
+    },
 }
 
 
@@ -213,9 +216,10 @@ def test_a_backtest_has_the_orders_of_the_paper_engine(
 
 
 @pytest.mark.replay
-def test_the_open_positions_loss_closes_it_in_both(trader: User) -> None:
+def test_the_open_positions_loss_closes_it_and_a_drawdown_ends_it_in_both(trader: User) -> None:
     found = both(trader, "XRPUSDT-perp-5m-2021-11", {"strategy": "macd", **LEVELS["open"]})
     assert "max_daily_loss" in {order.reason for order in found.orders}
+    assert found.ended == "max_drawdown"
 
 
 def both(trader: User, name: str, values: dict[str, Any]) -> Result:

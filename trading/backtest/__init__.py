@@ -1,7 +1,9 @@
 """What a bot would have done on candles of the past: the same decisions, fills and folds as live.
 
-`plan.py` says what is tried, `signals.py` what the strategy said at each candle, `engine.py` walks
-the candles, `book.py` keeps what it would have in its ledger, `report.py` makes figures of it.
+`plan.py` says what is tried, `signals.py` (for our strategies with `vectors.py`) what the strategy
+said at each candle. `engine.py` walks the candles by the shared functions, with `book.py` for a
+ledger; `quick.py` does so in the whole numbers of `whole.py` where nothing is in doubt; `scan.py`
+tells both where to look. `result.py` is what came out, `report.py` makes figures of it.
 """
 
 from trading.backtest.engine import run
