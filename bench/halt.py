@@ -21,7 +21,7 @@ def buy(mine: list[int], go: Any, done: Any, told: Any) -> None:
     import django
 
     django.setup()
-    from bots import ledger, tick
+    from bots import intents, tick
     from bots.world import World
     from tests.engine.market import Market
     from trading.market_data import MarketData
@@ -29,7 +29,7 @@ def buy(mine: list[int], go: Any, done: Any, told: Any) -> None:
     market = Market()
     market.trend = "up"
     world = World(clock=market.clock, data=MarketData(price_ttl_s=1), feed=market)
-    write = ledger.write_intent
+    write = intents.write_intent
     moments: list[float] = []
 
     def timed(*args: Any, **options: Any) -> Any:
@@ -37,7 +37,7 @@ def buy(mine: list[int], go: Any, done: Any, told: Any) -> None:
         moments.append(time.time())
         return order
 
-    ledger.write_intent = timed
+    intents.write_intent = timed
     go.wait()
     for bot_id in mine:
         if done.is_set():

@@ -126,6 +126,8 @@ def _purpose(held: Held, report: OrderReport) -> tuple[Order.Purpose, OrderType]
         return Order.Purpose.LIQUIDATION, OrderType.MARKET
     if report.type in (OrderType.STOP, OrderType.TARGET):
         return Order.Purpose.PROTECT, report.type
+    if held.has_rungs and report.type is OrderType.LIMIT:
+        return Order.Purpose.RUNG, OrderType.LIMIT
     opens = Side.SELL if held.bot.direction == "short" else Side.BUY
     purpose = Order.Purpose.ENTRY if report.side is opens else Order.Purpose.EXIT
     return purpose, report.type or OrderType.MARKET

@@ -5,7 +5,7 @@ Position, profit and counters are folds over fills; the columns that hold them a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from typing import Any
@@ -14,9 +14,10 @@ from django.db import transaction
 
 from bots.lease import Held, LeaseLost, level_columns
 from bots.models import BotState, DayStats, Fill, Funding, Order
+from bots.models.fields import plain
 from bots.reset import trading_day_of
+from trading import ladder, risk
 from trading import position as folds
-from trading import risk
 from trading.exchange import Exchange, Fault, Unusable
 from trading.market import EXACT, FillReport, FundingReport, Rules, Side, quantize
 from trading.market_data import MarketData
@@ -74,14 +75,16 @@ def book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> D
     before = position = row.position
     realized, turned_at = ZERO, None
     changes: dict[str, Any] = {}
+    lots = row.ladder_lots
     for one in priced:
         at = datetime.fromtimestamp(one.fill.at / 1000, UTC)
         fill = _unsaved_fill(order, one, at, trading_day_of(row, held.bot.owner.zone, at))
-        side = position.side
-        position, fill.realized_pnl = folds.apply(position, fill.booked(order.dust))
-        turned_at = turned_at if position.side == side else at
+        held_before, told = position, fill.booked(order.dust)
+        position, fill.realized_pnl = folds.apply(position, told)
+        lots = ladder.book(lots, order.level, told, held_before, position)
+        turned_at = turned_at if position.side == held_before.side else at
         fill.save()
-        opened = int(first and order.purpose == Order.Purpose.ENTRY)
+        opened = int(_opens(order, held_before, position, is_first=first))
         first = False
         day = fill.trading_day
         count(held, row, day, pnl=fill.realized_pnl, fees=fill.fee_quote, trades=opened)
@@ -91,10 +94,26 @@ def book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> D
         booked += one.fill.amount
     if priced:
         changes |= position_columns(position, held.bot.risk_settings, before)
+        changes["lots"] = lots_column(lots)
         if turned_at is not None:
             changes |= _turned_columns(row, position, realized, turned_at)
         _write(held, changes)
     return booked
+
+
+def _opens(order: Order, before: folds.Position, after: folds.Position, *, is_first: bool) -> bool:
+    """Whether a fill is one of the day's trades: the first of an entry, or a rung that opens."""
+    if order.purpose == Order.Purpose.RUNG:
+        return after.is_open and not before.is_open
+    return is_first and order.purpose == Order.Purpose.ENTRY
+
+
+def lots_column(lots: ladder.Lots) -> dict[str, dict[str, str]]:
+    """Return lots as the state row holds them: plain text of each number."""
+    return {
+        str(level): {name: plain(value) for name, value in asdict(lot).items()}
+        for level, lot in sorted(lots.items())
+    }
 
 
 def count(
@@ -216,25 +235,29 @@ class Fold:
     fees: Mapping[date, Decimal]
     trades: Mapping[date, int]
     profit: Decimal
+    lots: ladder.Lots
 
 
 def fold(bot_id: int) -> Fold:
     """Fold all fills and funding payments of a bot anew, in the order in which they were booked."""
     position, profit = folds.Position(), ZERO
+    lots: ladder.Lots = {}
     pnl: dict[date, Decimal] = {}
     fees: dict[date, Decimal] = {}
     trades: dict[date, int] = {}
     seen: set[int] = set()
     fills = Fill.objects.filter(bot_id=bot_id).select_related("order").order_by("pk")
     for fill in fills.iterator():
-        position, realized = folds.apply(position, fill.booked(fill.order.dust))
+        before, told = position, fill.booked(fill.order.dust)
+        position, realized = folds.apply(position, told)
+        lots = ladder.book(lots, fill.order.level, told, before, position)
         pnl[fill.trading_day] = EXACT.add(pnl.get(fill.trading_day, ZERO), realized)
         fees[fill.trading_day] = EXACT.add(fees.get(fill.trading_day, ZERO), fill.fee_quote)
         profit = EXACT.add(profit, realized)
-        if fill.order.purpose == Order.Purpose.ENTRY and fill.order_id not in seen:
+        if _opens(fill.order, before, position, is_first=fill.order_id not in seen):
             trades[fill.trading_day] = trades.get(fill.trading_day, 0) + 1
         seen.add(fill.order_id)
     for payment in Funding.objects.filter(bot_id=bot_id):
         pnl[payment.trading_day] = EXACT.add(pnl.get(payment.trading_day, ZERO), payment.amount)
         profit = EXACT.add(profit, payment.amount)
-    return Fold(position=position, pnl=pnl, fees=fees, trades=trades, profit=profit)
+    return Fold(position=position, pnl=pnl, fees=fees, trades=trades, profit=profit, lots=lots)

@@ -34,6 +34,8 @@ POINTS = (
     "protect.before",  # in position, the stop not yet at the exchange
     "protect.after",  # written and committed, not sent
     "cancel.before",  # noted, not sent
+    "rung.before",  # wanted, nothing written
+    "rung.after",  # written and committed, not sent
     "release.before",
 )
 

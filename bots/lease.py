@@ -20,7 +20,7 @@ from bots.change import record
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models import Account, BotConfig, BotState, Command, Decision, Order, Outpaced
 from bots.world import World
-from trading import execution
+from trading import execution, strategies
 from trading.market import Candles
 from trading.risk import Levels
 
@@ -55,6 +55,11 @@ class Held:
         if self.bot.account is None:
             raise ValueError(f"bot {self.bot.pk} has no account")
         return self.bot.account
+
+    @property
+    def has_rungs(self) -> bool:
+        """Whether the bot's strategy is one of several orders that rest at once."""
+        return strategies.ladder_of(self.bot.strategy) is not None
 
     @property
     def mine(self) -> dict[str, Any]:
@@ -226,6 +231,8 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
 
 def owes(state: BotState) -> bool:
     """Whether a bot that does not trade any more still has something to be done."""
+    if state.has_ladder:
+        return True
     if state.in_position:
         # A stop that rests at the exchange stays with a position that its owner keeps.
         return state.has_unsettled_orders or state.wind_down != WindDown.LEAVE
@@ -252,10 +259,11 @@ def _verdict(held: Held, row: BotState, outcome: Outcome) -> dict[str, Any]:
     if outcome.move == Move.SWITCH_OFF:
         # Entries are over; a position is watched on as far as the account still lets us.
         changes |= {"wind_down": WindDown.AFTER_EXIT}
-        owed = row.has_unsettled_orders or row.in_position
+        owed = row.has_unsettled_orders or row.has_ladder or row.in_position
         changes |= {"duty": Duty.EXIT if owed else Duty.NONE, "run_epoch": row.run_epoch + 1}
     elif outcome.move == Move.PAUSE:
-        changes |= {"duty": Duty.EXIT if row.has_unsettled_orders else Duty.NONE}
+        left = row.has_unsettled_orders or row.has_ladder
+        changes |= {"duty": Duty.EXIT if left else Duty.NONE}
         changes |= {"last_ok_at": held.started, "failures": 0, "run_epoch": row.run_epoch + 1}
         changes |= {"last_error_message": "", "retry_at": None}
     return changes

@@ -57,7 +57,9 @@ def _open_positions(held: Held) -> int:
     An order whose end is not known counts: it may become one.
     """
     others = BotState.objects.filter(bot__account=held.account).exclude(pk=held.bot.pk)
-    return others.filter(Q(in_position=True) | Q(has_unsettled_orders=True)).count()
+    return others.filter(
+        Q(in_position=True) | Q(has_unsettled_orders=True) | Q(has_ladder=True)
+    ).count()
 
 
 def _day_pnl(held: Held) -> Decimal:

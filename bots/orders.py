@@ -12,9 +12,12 @@ from bots.lease import Held
 from bots.models import Order
 from trading.exchange import Exchange, Rejected
 from trading.execution import Resting
+from trading.ladder import Rung
 from trading.market import OrderStatus, OrderType, Rules, Side
 
 RESTING_TYPES = (OrderType.LIMIT.value, OrderType.POST_ONLY.value)
+#: No rung of any strategy has this level.
+NOWHERE = -1
 AT_THE_EXCHANGE = (OrderStatus.OPEN.value, OrderStatus.PARTIAL.value)
 
 
@@ -49,6 +52,24 @@ def protection(held: Held) -> list[Order]:
     return list(rows.order_by("pk"))
 
 
+def ladder(held: Held) -> list[Order]:
+    """Return the bot's rungs that are not final yet, oldest first."""
+    if not held.state.has_ladder:
+        return []
+    rows = Order.objects.filter(bot=held.bot, purpose=Order.Purpose.RUNG, is_settled=False)
+    return list(rows.order_by("pk"))
+
+
+def as_rung(order: Order) -> Rung:
+    """Return what is left of a rung; one that was taken in without its level has no place."""
+    return Rung(
+        level=NOWHERE if order.level is None else order.level,
+        side=Side(order.side),
+        price=order.price or order.amount * 0,
+        amount=order.amount - order.filled,
+    )
+
+
 def locked(held: Held) -> Decimal:
     """Return the base units that the bot's own protective orders hold; a pair shares its own."""
     held_by: dict[str, Decimal] = {}
@@ -72,6 +93,14 @@ def cancel(held: Held, order: Order, gate: str, rules: Rules, exchange: Exchange
     if report is not None:
         ledger.apply(held, order, report, rules, exchange)
     return order.is_settled
+
+
+def cancel_ladder(held: Held, gate: str, rules: Rules, exchange: Exchange) -> bool:
+    """Take all rungs back. Returns whether none is left."""
+    for order in ladder(held):
+        if not cancel(held, order, gate, rules, exchange):
+            return False
+    return not held.state.has_ladder
 
 
 def cancel_protection(held: Held, gate: str, rules: Rules, exchange: Exchange) -> bool:

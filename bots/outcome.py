@@ -59,6 +59,8 @@ def of_decision(held: Held, decision: Decision) -> Outcome:
         move, reason = Move.PAUSE, Reason(decision.pause)
     elif decision.action == "blocked" and not state.in_position:
         reason = Reason.HELD_BACK
+    elif decision.rungs and not state.in_position:
+        reason = Reason.ENTRY_RESTING
     return Outcome(
         move=move,
         reason=reason,

@@ -8,13 +8,13 @@ told, and the tick watches the stop itself, as it always does.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bots import failpoints, ledger, orders
+from bots import failpoints, intents, ledger, orders
 from bots.change import record
 from bots.lease import Held
 from bots.lifecycle import Move
 from bots.models import BotState, Order
 from bots.models.state import Protection
-from trading import protective
+from trading import protective, strategies
 from trading.exchange import Can, Exchange, ExchangeError, Refused, Rejected, Unreachable
 from trading.market import OrderReport, OrderStatus, OrderType, Rules, Side
 from trading.protective import Protective
@@ -59,6 +59,9 @@ def keep(held: Held, levels: Levels, rules: Rules, exchange: Exchange) -> None:
 
 
 def _is_offered(held: Held, exchange: Exchange) -> bool:
+    ladder = strategies.ladder_of(held.bot.strategy)
+    if ladder is not None and ladder.sells:
+        return False
     return held.bot.protect_on_exchange and Can.STOP in exchange.can
 
 
@@ -102,7 +105,7 @@ def _place(held: Held, wanted: Sequence[Protective], rules: Rules, exchange: Exc
         wanted = [order for order in wanted if order.type is OrderType.STOP]
     failpoints.reach("protect.before", held.bot.pk)
     signed_at = exchange.now()
-    written = ledger.write_protection(held, wanted, rules, signed_at=signed_at)
+    written = intents.write_protection(held, wanted, rules, signed_at=signed_at)
     failpoints.reach("protect.after", held.bot.pk)
     if len(written) == 2 and not is_futures:
         _send_pair(held, written, rules, exchange)

@@ -77,6 +77,7 @@ def _columns(row: BotState, fold: Fold) -> dict[str, Any]:
         "profit": quantize(fold.profit),
         "daily_pnl": today["pnl"],
         "daily_trades_count": today["trades"],
+        "lots": booking.lots_column(fold.lots),
     }
 
 

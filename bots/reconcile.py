@@ -18,7 +18,7 @@ from bots import adopt, booking, lease, ledger, outcome, settle
 from bots.connect import exchange_of
 from bots.lease import Held, LeaseLost, Outcome
 from bots.lifecycle import Duty, Mode, Reason
-from bots.models import BotState, Comparison, Decision, Fill
+from bots.models import BotState, Comparison, Decision, Fill, Order
 from bots.models.fields import plain
 from bots.world import World
 from trading.exchange import Can, Exchange, ExchangeError
@@ -86,6 +86,9 @@ def compare(held: Held, exchange: Exchange, rules: Rules) -> Comparison | None:
     if ours is None:
         return None
     ok = _agree(held, exchange, rules, ours, there)
+    if not ok and Can.FUTURES not in exchange.can:
+        ours += _not_booked_yet(held, exchange, rules)
+        ok = _agree(held, exchange, rules, ours, there)
     row = _store(held, rules.base, ours, there, there_is.others, ok=ok)
     if not ok:
         raise Mismatch(row.text)
@@ -152,6 +155,27 @@ def _spot_units(held: Held, rules: Rules) -> Decimal | None:
     return None if busy else sum((units for units, _ in rows), Decimal(0))
 
 
+def _not_booked_yet(held: Held, exchange: Exchange, rules: Rules) -> Decimal:
+    """Return the coins that resting orders have brought (or taken: negative) since they were told.
+
+    Rungs and protective orders are filled at any time, and each bot learns of its own at its next
+    tick. Asked only where the two sides differ.
+    """
+    resting = Order.objects.filter(
+        account=held.account,
+        symbol__startswith=f"{rules.base}/",
+        is_settled=False,
+        purpose__in=[Order.Purpose.RUNG, Order.Purpose.PROTECT],
+    )
+    units = Decimal(0)
+    for order in resting:
+        report = exchange.find(order.request, order.exchange_order_id or "")
+        if report is not None:
+            more = report.filled - order.booked
+            units += more if order.side == Side.BUY else -more
+    return units
+
+
 def _agree(held: Held, exchange: Exchange, rules: Rules, ours: Decimal, there: Decimal) -> bool:
     """Whether the two sides agree: on spot more coins than the bots' are the owner's own.
 
@@ -205,7 +229,7 @@ def reconcile(bot_id: int | None = None, world: World | None = None) -> list[Fin
         ids = [bot_id]
     else:
         concerned = BotState.objects.exclude(duty=Duty.NONE)
-        for flag in ("in_position", "has_unsettled_orders", "has_protection"):
+        for flag in ("in_position", "has_unsettled_orders", "has_protection", "has_ladder"):
             concerned |= BotState.objects.filter(**{flag: True})
         ids = list(concerned.order_by("pk").values_list("pk", flat=True).distinct())
     return [finding for pk in ids for finding in _one(pk, world or World())]

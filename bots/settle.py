@@ -1,5 +1,7 @@
 """Orders whose end is not known yet: asked for again until the exchange itself decides."""
 
+from collections.abc import Sequence
+
 from bots import ledger, orders
 from bots.lease import Held
 from bots.models import Order
@@ -14,14 +16,32 @@ def settle(held: Held, exchange: Exchange, rules: Rules) -> list[Order]:
     ExchangeError when the exchange cannot be asked.
     """
     state = held.state
-    if not state.has_unsettled_orders and not state.has_protection:
+    if not (state.has_unsettled_orders or state.has_protection or state.has_ladder):
         return []
     open_ones = list(Order.objects.filter(bot=held.bot, is_settled=False).order_by("pk"))
+    at_rest = _at_rest(held, open_ones, exchange)
     for order in open_ones:
-        _settle_one(held, order, exchange, rules)
+        if order.client_order_id not in at_rest:
+            _settle_one(held, order, exchange, rules)
     if held.state.has_protection and not held.state.in_position:
         orders.cancel_protection(held, "position_closed", rules, exchange)
     return [order for order in open_ones if order.is_settled]
+
+
+def _at_rest(held: Held, open_ones: Sequence[Order], exchange: Exchange) -> set[str]:
+    """Return the rungs that the exchange still lists as we know them, by client order id.
+
+    One question for all of them: a ladder has many, and of most nothing is new.
+    """
+    filled = {
+        order.client_order_id: order.filled
+        for order in open_ones
+        if order.purpose == Order.Purpose.RUNG and order.rests_as_wished
+    }
+    if len(filled) < 2:
+        return set()
+    there = exchange.open_orders(held.bot.symbol)
+    return {r.client_order_id for r in there if filled.get(r.client_order_id) == r.filled}
 
 
 def _settle_one(held: Held, order: Order, exchange: Exchange, rules: Rules) -> None:

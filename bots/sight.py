@@ -14,6 +14,7 @@ from bots.models import Command, Order
 from trading import strategies
 from trading.exchange import Exchange, ExchangeError, Refused
 from trading.execution import View
+from trading.ladder import Ground, Ladder, Rung
 from trading.market import Quote, Rules
 from trading.risk import Day, Gate, Levels
 from trading.strategies import Action, ParamErrors, Signal, StrategyFailed
@@ -125,7 +126,36 @@ def view(held: Held, sight: Sight, *, resting: Order | None, given_up: Order | N
         record=limits.record_of(held),
         resting=None if resting is None else orders.as_resting(held, resting),
         fallback_due=given_up is not None,
+        ladder=_ladder(held, sight),
     )
+
+
+def _ladder(held: Held, sight: Sight) -> Ladder | None:
+    """Return what the strategy wants to rest and what does; None: neither is anything."""
+    resting = tuple(orders.as_rung(order) for order in orders.ladder(held))
+    wanted: tuple[Rung, ...] = ()
+    if held.has_rungs and held.state.duty != Duty.NONE:
+        wanted = _drawn(held, sight)
+    elif not resting:
+        return None
+    return Ladder(wanted=wanted, resting=resting)
+
+
+def _drawn(held: Held, sight: Sight) -> tuple[Rung, ...]:
+    ladder, strategy = strategies.ladder_of(held.bot.strategy), strategies.get(held.bot.strategy)
+    if ladder is None:
+        return ()
+    ground = Ground(
+        settings=held.bot.risk_settings,
+        rules=sight.rules,
+        position=held.state.position,
+        lots=held.state.ladder_lots,
+        quote=sight.quote,
+    )
+    try:
+        return ladder.rungs(ground, strategies.clean(strategy, held.bot.params)).rungs
+    except ParamErrors:
+        return ()
 
 
 def with_balance(held: Held, seen: View, exchange: Exchange) -> View:

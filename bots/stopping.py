@@ -73,7 +73,7 @@ def stop_once(
 def _changes(old: BotState, position: str, reason: Reason) -> dict[str, Any] | None:
     """Return what Stop makes of a row; None where it already is so."""
     owes = old.has_unsettled_orders or (old.in_position and position != WindDown.LEAVE)
-    owes = owes or (old.has_protection and not old.in_position)
+    owes = owes or old.has_ladder or (old.has_protection and not old.in_position)
     # A tick in flight may be about to learn of a fill: it settles under duty exit, then ends it.
     if old.tick_started_at is not None:
         owes = True

@@ -109,7 +109,7 @@ def _queue_comparisons() -> int:
     last = OuterRef("reconciled_at") - PENALTY_SLACK
     since = Fill.objects.filter(bot=OuterRef("pk"), at__gt=last)
     closed = Q(Exists(since), bot__position_type=PositionType.FUTURES)
-    left = left.filter(Q(in_position=True) | Q(has_protection=True) | closed)
+    left = left.filter(Q(in_position=True) | Q(has_protection=True) | Q(has_ladder=True) | closed)
     left = left.filter(Q(reconciled_at=None) | ~Q(reconciled_at__range=(old, timezone.now())))
     for pk in left.values_list("pk", flat=True):
         schedule.send("bots.tasks.reconcile", pk)

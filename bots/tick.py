@@ -16,26 +16,27 @@ from bots import (
     candles,
     failpoints,
     lease,
-    ledger,
     orders,
     outcome,
+    placing,
     protect,
     reconcile,
     reset,
+    rungs,
     settle,
     sight,
 )
 from bots.connect import exchange_of
 from bots.lease import Held, LeaseLost, Outcome
-from bots.lifecycle import Duty, Mode, PositionType, Reason
+from bots.lifecycle import Mode, Reason
 from bots.models import ApiKey, BotConfig, Command, Decision, Order, Outpaced
 from bots.reconcile import Mismatch
 from bots.sight import Sight
 from bots.world import World
 from trading import execution, strategies
-from trading.exchange import Exchange, ExchangeError, Fault, Refused, Rejected, Unreachable
+from trading.exchange import Exchange, ExchangeError, Fault
 from trading.execution import View, decide
-from trading.market import OrderStatus, Rules
+from trading.market import Rules
 from trading.risk import Gate, Levels
 from trading.strategies import ParamErrors
 
@@ -56,7 +57,7 @@ def run(bot_id: int, world: World | None = None, *, only_if_due: bool = False) -
     except ExchangeError as error:
         found = outcome.failed(held, error)
     except Outpaced:
-        found = _outpaced()
+        found = placing.outpaced()
     except Mismatch as error:
         found = outcome.of_reason(held, error.reason, str(error))
     except SoftTimeLimitExceeded:
@@ -91,19 +92,14 @@ def _work(held: Held) -> Outcome:
     if _is_done(held):
         return _nothing_owed()
     if reconcile.is_due(held) and not held.state.has_unsettled_orders:
-        _compare(held, exchange, rules)
+        placing.compare(held, exchange, rules)
         if was_in_position and not held.state.in_position:
             return outcome.closed_meanwhile(held)  # the exchange closed it: a liquidation
     return _trade(held, exchange, rules, ended)
 
 
-def _trades(held: Held) -> bool:
-    """Whether the bot is on; one that is not only winds down."""
-    return held.state.duty == Duty.TRADE
-
-
 def _is_done(held: Held) -> bool:
-    return not _trades(held) and not lease.owes(held.state)
+    return not placing.trades(held) and not lease.owes(held.state)
 
 
 def _refusal(held: Held) -> Reason | None:
@@ -111,7 +107,7 @@ def _refusal(held: Held) -> Reason | None:
     bot = held.bot
     if bot.account is not None and bot.account.owner_id != bot.owner_id:
         return Reason.API_KEY_MISSING
-    if not _trades(held):
+    if not placing.trades(held):
         return None
     if not bot.owner.is_active:
         return Reason.OWNER_INACTIVE
@@ -135,15 +131,6 @@ def _has_wrong_rights(bot: BotConfig) -> bool:
         return False
     # A right that only the account's other bots miss is no reason to switch this one off.
     return not (key.may_withdraw is False and key.may(bot.position_type))
-
-
-def _compare(held: Held, exchange: Exchange, rules: Rules) -> None:
-    """Compare with the exchange; a bot that only winds down goes on reducing what is there."""
-    try:
-        reconcile.compare(held, exchange, rules)
-    except Mismatch:
-        if _trades(held):
-            raise
 
 
 def _trade(held: Held, exchange: Exchange, rules: Rules, ended: Sequence[Order]) -> Outcome:
@@ -173,18 +160,21 @@ def _decide(
             return outcome.unsettled(held)
         # What was filled of it, and what else there is to do, is decided at once.
         return _decide(held, exchange, seen, resting=None, given_up=_timed_out([resting]))
-    if decision.action in ("enter", "exit"):
+    if execution.asks_for_money(view, decision):
         # The balance costs a heavy call, so it is asked for only when an order is to be sized.
         decision = _judge(held, sight.with_balance(held, view, exchange))
     command = seen.command
     if command and decision.gate != Gate.COMMAND:
         sight.refuse(command, decision.gate)
     if decision.action in ("enter", "exit"):
-        found = _order(held, exchange, seen.rules, decision, command)
+        found = placing.place(held, exchange, seen.rules, decision, command)
         levels = held.state.levels
     else:
         found, levels = _without_order(held, seen, decision), decision.levels
     _protect(held, exchange, seen.rules, levels)
+    if decision.action in ("hold", "blocked") and seen.blind is None:
+        # Without candles what rests is left as it is.
+        found = rungs.keep(held, decision.rungs, seen.rules, exchange) or found
     return found
 
 
@@ -216,85 +206,5 @@ def _protect(held: Held, exchange: Exchange, rules: Rules, levels: Levels) -> No
         protect.keep(held, levels, rules, exchange)
 
 
-def _order(
-    held: Held,
-    exchange: Exchange,
-    rules: Rules,
-    decision: execution.Decision,
-    command: Command | None,
-) -> Outcome:
-    """Write the intent, send it once, book the answer; an unanswered one stays unknown."""
-    if decision.action == "enter":
-        _prepare(held, exchange)
-    elif ends := _free_position(held, exchange, rules, decision):
-        return ends
-    # All that had to be asked before has been asked: from here on the order may be sent.
-    if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
-        return outcome.of_reason(held, Reason.NETWORK, "too late in the tick to send an order")
-    signed_at = exchange.now()
-    failpoints.reach("intent.before", held.bot.pk)
-    order = ledger.write_intent(held, decision, rules, signed_at=signed_at, command=command)
-    failpoints.reach("intent.after", held.bot.pk)
-    try:
-        report = exchange.place(order.request)
-        failpoints.reach("answer.before", held.bot.pk)
-    except Unreachable as error:
-        if not error.sent:
-            ledger.close(held, order, OrderStatus.ABANDONED, error.text)
-            return outcome.failed(held, error, order=order)
-        ledger.mark_unknown(held, order, error.text)
-        return outcome.of_order(held, decision, order)
-    except (Rejected, Refused) as error:
-        ledger.close(held, order, OrderStatus.REJECTED, error.text)
-        found = outcome.failed(held, error, order=order)
-        is_no = isinstance(error, Rejected) and decision.action == "exit"
-        return _doubt(held, exchange, rules, found) if is_no else found
-    ledger.apply(held, order, report, rules, exchange)
-    failpoints.reach("answer.after", held.bot.pk)
-    return outcome.of_order(held, decision, order)
-
-
-def _doubt(held: Held, exchange: Exchange, rules: Rules, found: Outcome) -> Outcome:
-    """Compare at once when an exit was refused: what it was to sell may not be there any more.
-
-    Returns `found` while the position is; Mismatch, ExchangeError as from a comparison.
-    """
-    if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
-        return found
-    _compare(held, exchange, rules)
-    return found if held.state.in_position else outcome.closed_meanwhile(held)
-
-
-def _free_position(
-    held: Held, exchange: Exchange, rules: Rules, decision: execution.Decision
-) -> Outcome | None:
-    """Take protective orders back before an exit; the outcome of the tick if that ends it."""
-    before = held.state.current_position_size
-    if not orders.cancel_protection(held, decision.gate, rules, exchange):
-        return outcome.unsettled(held)
-    if not held.state.in_position:
-        return outcome.closed_meanwhile(held)  # the stop at the exchange was faster
-    if held.state.current_position_size != before:
-        return _outpaced()  # it sold a part: the rest is decided anew
-    return None
-
-
-def _prepare(held: Held, exchange: Exchange) -> None:
-    """Futures: see to margin and leverage, and that nobody else holds a position there."""
-    bot = held.bot
-    if bot.position_type != PositionType.FUTURES:
-        return
-    there = exchange.position(bot.symbol)
-    if there.amount:
-        text = f"the account already holds {there.amount:f} in {bot.symbol}"
-        raise Mismatch(text)
-    exchange.prepare(bot.symbol, bot.leverage)
-
-
 def _nothing_owed() -> Outcome:
     return Outcome(move=None, reason=None, action=Decision.Action.HOLD, gate="duty_exit")
-
-
-def _outpaced() -> Outcome:
-    """Stop, edit or reset came between decision and intent: the next tick decides anew."""
-    return Outcome(move=None, reason=None, action=Decision.Action.BLOCKED, gate="outpaced")

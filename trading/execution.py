@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from trading import entries, exits
+from trading import entries, exits, ladder
 from trading.fills import buy_price, crosses, fill_limit, fill_market
-from trading.protections import Record, standing
+from trading.market import Side
+from trading.protections import Record, passing, standing
 from trading.risk import Blocked, Gate
 from trading.view import Decision, Resting, View
 
@@ -26,9 +27,10 @@ def decide(view: View) -> Decision:
 
     Stops, target and closing are judged at the price a taker gets: the bid of a long position, the
     ask of a short one. While an entry order rests nothing else is sent; it is given up or left.
+    The rungs of a ladder rest beside all of that, and make way for an entry or an exit.
     """
     limit = standing(view.settings, view.day, view.record, view.open_pnl)
-    return _with_limit(view, _decide(view, limit), limit)
+    return _with_rungs(view, _with_limit(view, _decide(view, limit), limit), limit)
 
 
 def _decide(view: View, limit: Blocked | None) -> Decision:
@@ -50,3 +52,42 @@ def _with_limit(view: View, decision: Decision, limit: Blocked | None) -> Decisi
     if limit.gate is Gate.MAX_DRAWDOWN:
         return replace(decision, switch_off=limit.gate)
     return replace(decision, pause=limit.gate)
+
+
+def _with_rungs(view: View, decision: Decision, limit: Blocked | None) -> Decision:
+    """Add the limit orders that are to rest: buys only where an entry would be allowed, too."""
+    if view.ladder is None or decision.action in ("enter", "exit", "cancel"):
+        return decision
+    may = ladder.allowed(
+        view.ladder,
+        view.settings,
+        view.rules,
+        view.free_quote,
+        view.cost_margin,
+        buys=decision.action == "hold" and _may_buy(view, limit),
+        sells=view.rules.active and view.position.is_open and exits.is_watched(view),
+    )
+    if not may.rungs and may.short is not None and not view.position.is_open:
+        return replace(decision, action="blocked", gate=may.short.gate, numbers=may.short.numbers)
+    if not may.rungs:
+        return decision
+    numbers = {**decision.numbers, "rungs": str(len(may.rungs))}
+    if may.cut:
+        numbers["rungs_wanted"] = str(len(may.rungs) + may.cut)
+    gate = decision.gate if view.position.is_open else Gate.LADDER
+    return replace(decision, gate=gate, numbers=numbers, rungs=may.rungs)
+
+
+def _may_buy(view: View, limit: Blocked | None) -> bool:
+    if view.duty != "trade" or limit is not None or not view.rules.active or view.futures:
+        return False
+    # In position it is no new one: what keeps entries back for a while does not count.
+    return view.position.is_open or passing(view.settings, view.record) is None
+
+
+def asks_for_money(view: View, decision: Decision) -> bool:
+    """Whether what was decided needs the balance: an order, or a rung that does not rest yet."""
+    if decision.action in ("enter", "exit"):
+        return True
+    resting = view.ladder.resting if view.ladder else ()
+    return any(rung.side is Side.BUY for rung in ladder.missing(decision.rungs, resting))

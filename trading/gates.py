@@ -101,16 +101,26 @@ def _flat(view: View, decision: Decision) -> Iterator[_Step]:
     for gate, numbers in _standing(view):
         yield step(gate, numbers)
     yield step(Gate.MARKET_HALTED)
+    by_ladder = _is_of_ladder(view, decision)
     if view.command == "enter":
         yield step(Gate.DIRECTION, {"direction": view.settings.direction})
-    else:
+    elif not by_ladder:
         yield step(Gate.NO_SIGNAL, exits.signal_numbers(view.signal))
     for gate, numbers in _passing(view):
         yield step(gate, numbers)
+    if by_ladder:
+        yield step(decision.gate, decision.numbers)
+        return
     yield from _sizes(view, decision)
     is_asked = view.command == "enter"
     last = Gate.COMMAND if is_asked else Gate.SIGNAL
     yield _Step(gate=last, numbers=decision.numbers, is_hit=decision.action == "enter")
+
+
+def _is_of_ladder(view: View, decision: Decision) -> bool:
+    """Whether the rungs of a ladder decided: they need no signal."""
+    lacks = decision.gate is Gate.INSUFFICIENT_FUNDS and entries.wish_of(view) is None
+    return decision.gate is Gate.LADDER or lacks
 
 
 def _standing(view: View) -> Iterator[tuple[Gate, Numbers]]:

@@ -80,7 +80,8 @@ def _writer(hint: Any) -> Callable[[Any], Any]:
     if is_dataclass(kind):
         return _pack
     if get_origin(kind) is tuple:
-        return list
+        write = _writer(get_args(kind)[0])
+        return list if write is _same else lambda values: [write(value) for value in values]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return str
     return dict if get_origin(kind) is not None else _same
@@ -107,7 +108,8 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
     if kind is Decimal or (isinstance(kind, type) and issubclass(kind, Enum)):
         return lambda data: None if data is None else kind(data)
     if get_origin(kind) is tuple:
-        return tuple
+        read = _reader(get_args(kind)[0])
+        return tuple if read is _same else lambda data: tuple(read(value) for value in data)
     return dict if get_origin(kind) is not None else _same
 
 
@@ -129,6 +131,8 @@ def _shape(kind: type, seen: set[type]) -> str:
     hints, told = get_type_hints(kind), [kind.__name__]
     for one in fields(kind):
         inner = _inner(hints[one.name])
+        if get_origin(inner) is tuple:
+            inner = get_args(inner)[0]
         default = _default(one)
         told.append(f"{one.name}:{hints[one.name]}={'' if default is MISSING else repr(default)}")
         if is_dataclass(inner) and isinstance(inner, type) and inner not in seen:

@@ -33,6 +33,7 @@ class Gate(StrEnum):
     ENTRY_RESTING = "entry_resting"
     ENTRY_TIMEOUT = "entry_timeout"
     SIGNAL_GONE = "signal_gone"
+    LADDER = "ladder"
     MAX_DAILY_LOSS = "max_daily_loss"
     DAILY_TARGET = "daily_target"
     MAX_DAILY_TRADES = "max_daily_trades"

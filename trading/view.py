@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from trading.ladder import Ladder, Rung
 from trading.market import OrderType, Quote, Rules, Side
 from trading.position import Position
 from trading.protections import Record
@@ -42,7 +43,8 @@ class View:
     on top, fee and slippage (None: the taker fee). `wind_down` counts under duty exit only.
     `futures`: the market is a USDT perpetual; `maintenance` its maintenance margin as a fraction of
     the notional (None: not known). `fallback_due`: the last decision ended an entry order whose
-    time was over, unfilled.
+    time was over, unfilled. `ladder` (None: the strategy has none): the limit orders that it wants
+    to rest, and those that do.
     """
 
     settings: Settings
@@ -63,6 +65,7 @@ class View:
     record: Record = field(default_factory=Record)
     resting: Resting | None = None
     fallback_due: bool = False
+    ladder: Ladder | None = None
 
     @property
     def exit_price(self) -> Decimal:
@@ -84,7 +87,8 @@ class Decision:
     amount and price are None unless `action` is enter or exit, and the order's reason is `gate`.
     `cancel` ends the resting entry order and sends nothing. `levels` are those after this tick's
     price (empty when flat). `pause`: the limit that pauses the bot until the reset as soon as it is
-    flat; `switch_off`: the one that then switches it off.
+    flat; `switch_off`: the one that then switches it off. `rungs`: the limit orders that are to
+    rest from now on, and no other.
     """
 
     action: Verdict
@@ -99,3 +103,9 @@ class Decision:
     levels: Levels = field(default_factory=Levels)
     pause: Gate | None = None
     switch_off: Gate | None = None
+    rungs: tuple[Rung, ...] = ()
+
+    @property
+    def buys(self) -> tuple[Rung, ...]:
+        """The rungs that need money."""
+        return tuple(rung for rung in self.rungs if rung.side is Side.BUY)

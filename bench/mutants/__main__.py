@@ -25,7 +25,10 @@ from botsite.platform.bootstrap import ROOT
 #: Module -> the tests that guard it, the quickest to notice first.
 GUARDS: Mapping[str, Sequence[str]] = {
     "lifecycle": ["test_lifecycle", "test_mutants_lifecycle", "test_control"],
-    "ledger": ["test_ledger_details", "test_ledger"],
+    "ledger": ["test_ledger_details", "test_ledger", "test_rungs"],
+    "intents": ["test_ledger_details", "test_ledger", "test_rungs", "test_lease", "test_stopping"],
+    "placing": ["test_tick_details", "test_tick", "test_rungs"],
+    "rungs": ["test_rungs"],
     "booking": ["test_booking", "test_ledger", "test_recompute"],
     "reset": ["test_reset_details", "test_reset_chunks", "test_reset"],
     "reconcile": [

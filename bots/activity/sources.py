@@ -22,8 +22,8 @@ from bots.models import (
     User,
 )
 from bots.models.command import MOMENT, UNDONE_COMMANDS
+from bots.models.event import BAD_EVENTS
 from bots.models.ledger import BAD_ORDERS
-from bots.models.state import BAD_EVENTS
 
 NEVER = Q(pk=None)
 

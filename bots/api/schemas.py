@@ -71,6 +71,7 @@ class StateOut(Schema):
     max_price_since_entry: Money | None
     position_opened_at: datetime | None
     has_unsettled_orders: bool
+    has_ladder: bool = Field(description="orders of the strategy's ladder rest")
     protection: str = Field(description="watched, resting (at the exchange), failed; empty: flat")
     protection_message: str
     liquidation_price: Money | None
@@ -123,6 +124,7 @@ class OrderOut(Schema):
     reason: str
     amount: Money
     price: Money | None = Field(description="the limit price")
+    level: int | None = Field(description="its place on the strategy's ladder")
     trigger: Money | None
     reduce_only: bool
     pair: str = Field(description="orders with the same pair cancel each other")

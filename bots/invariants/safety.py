@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db import connection
+from django.db.models import Q
 
 from bots.invariants.among import EVERY, Among
 from bots.invariants.violation import Violation
 from bots.lifecycle import Duty, Move
 from bots.models import BotState, Order, StateEvent
+from trading.market import Side
 
 #: Moves after which nothing may be opened, until a start or the reset of a pause.
 OFF = frozenset({Move.STOP, Move.SWITCH_OFF, Move.PAUSE})
@@ -16,7 +18,8 @@ OFF = frozenset({Move.STOP, Move.SWITCH_OFF, Move.PAUSE})
 
 def nothing_is_opened_after_a_stop(_: datetime, among: Among = EVERY) -> Iterator[Violation]:
     """I4: no entry was written in an epoch in which its bot was off."""
-    entries = Order.objects.filter(purpose=Order.Purpose.ENTRY).exclude(reason="adopted")
+    opening = Q(purpose=Order.Purpose.ENTRY) | Q(purpose=Order.Purpose.RUNG, side=Side.BUY)
+    entries = Order.objects.filter(opening).exclude(reason="adopted")
     by_bot: dict[int, list[Order]] = {}
     for order in among.of(entries).order_by("bot_id", "pk"):
         by_bot.setdefault(order.bot_id, []).append(order)

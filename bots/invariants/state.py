@@ -11,7 +11,6 @@ from bots.invariants.violation import Violation
 from bots.lifecycle import Duty
 from bots.models import BotConfig, BotState, DayStats, Decision, Order
 from bots.sweep import intervals
-from trading.market import OrderStatus
 
 
 def one_tick(_: datetime, among: Among = EVERY) -> Iterator[Violation]:
@@ -52,12 +51,14 @@ def unsettled_is_known(_: datetime, among: Among = EVERY) -> Iterator[Violation]
     for state in among.of(BotState.objects.all()):
         mine = left.get(state.pk, [])
         protection = [order for order in mine if order.purpose == Order.Purpose.PROTECT]
-        others = len(mine) - len(protection)
+        rungs = [order for order in mine if order.purpose == Order.Purpose.RUNG]
+        others = len(mine) - len(protection) - len(rungs)
         forced = sum(order.purpose == Order.Purpose.LIQUIDATION for order in mine)
-        waiting = any(order.status != OrderStatus.OPEN for order in protection)
-        told = (state.has_unsettled_orders, state.has_protection)
-        if told != (bool(others or waiting), bool(protection)):
+        waiting = not all(order.rests_as_wished for order in mine)
+        told = (state.has_unsettled_orders, state.has_protection, state.has_ladder)
+        if told != (waiting, bool(protection), bool(rungs)):
             text = f"says {told}, orders: {others}, protective: {len(protection)}"
+            text += f", rungs: {len(rungs)}"
             yield Violation(code="I9", bot_id=state.pk, text=text)
         # What the exchange forced came without asking, and several may wait for their fills.
         own = others - forced

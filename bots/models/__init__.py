@@ -4,12 +4,14 @@ from bots.models.account import Account, ApiKey, Balance, Comparison, KeyEvent, 
 from bots.models.bot import BotConfig
 from bots.models.candles import StoredCandles
 from bots.models.command import Command
+from bots.models.days import DayStats, Funding
 from bots.models.decision import Decision, DecisionCandles
-from bots.models.ledger import DayStats, Fill, Funding, Order
+from bots.models.event import StateEvent
+from bots.models.ledger import Fill, Order
 from bots.models.measures import Gauge, Inspection, TickTimes
 from bots.models.operations import Heartbeat, Installation, Market, Silence
 from bots.models.paper import PaperBalance, PaperOrder
-from bots.models.state import BotState, Outpaced, StateEvent
+from bots.models.state import BotState, Outpaced
 from bots.models.template import BotTemplate
 from bots.models.token import ApiToken
 from bots.models.transfers import Transfer

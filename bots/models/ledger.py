@@ -69,6 +69,7 @@ class Order(models.Model):
         ENTRY = "entry", _("entry")
         EXIT = "exit", _("exit")
         PROTECT = "protect", _("protection")
+        RUNG = "rung", _("rung of a ladder")
         LIQUIDATION = "liquidation", _("liquidation")
         ADJUSTMENT = "adjustment", _("booked by hand")
 
@@ -85,6 +86,11 @@ class Order(models.Model):
     reason = models.CharField(_("reason"), max_length=32, help_text=_("the gate that decided"))
     amount = MoneyField(_("amount"), help_text=_("base units asked for"))
     price = MoneyField(_("price"), null=True, help_text=_("limit price"))
+    level = models.PositiveSmallIntegerField(
+        _("rung"),
+        null=True,
+        help_text=_("its place on the strategy's ladder, 0: what it hangs from"),
+    )
     trigger = MoneyField(_("trigger price"), null=True)
     reduce_only = models.BooleanField(_("only reduces"), default=False)
     pair = models.CharField(
@@ -163,6 +169,21 @@ class Order(models.Model):
         return f"{self.client_order_id} {self.side} {self.amount} {self.symbol} {self.status}"
 
     @property
+    def rests_as_wished(self) -> bool:
+        """Whether it waits at the exchange, with all that was filled booked, and holds nothing up.
+
+        An entry that rests does: nothing else is sent meanwhile.
+        """
+        if self.purpose == self.Purpose.PROTECT:
+            return bool(self.status == OrderStatus.OPEN)
+        resting = (OrderStatus.OPEN, OrderStatus.PARTIAL)
+        return (
+            self.purpose == self.Purpose.RUNG
+            and self.status in resting
+            and (self.filled == self.booked)
+        )
+
+    @property
     def request(self) -> OrderRequest:
         """The order as it was, or will be, sent."""
         return OrderRequest(
@@ -231,55 +252,3 @@ class Fill(models.Model):
             # USDT perpetuals are spelt BTC/USDT:USDT.
             futures=":" in self.symbol,
         )
-
-
-class Funding(models.Model):
-    """One funding payment of a perpetual's position, positive when received."""
-
-    bot = models.ForeignKey(
-        BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="fundings"
-    )
-    account = models.ForeignKey(
-        Account, models.PROTECT, verbose_name=_("account"), related_name="fundings"
-    )
-    symbol = models.CharField(_("symbol"), max_length=40)
-    funding_id = models.CharField(_("funding id"), max_length=64)
-    amount = MoneyField(_("amount"), help_text=_("quote currency"))
-    at = models.DateTimeField(_("time"), help_text=_("the exchange's time"))
-    trading_day = models.DateField(_("trading day"))
-
-    class Meta:
-        verbose_name = _("funding payment")
-        verbose_name_plural = _("funding payments")
-        constraints = [
-            models.UniqueConstraint(fields=["account", "funding_id"], name="funding_unique")
-        ]
-        # The activity of all bots is read by time.
-        indexes = [models.Index(fields=["at"], name="funding_at")]
-
-    def __str__(self) -> str:
-        return f"{self.symbol} {self.amount}"
-
-    @property
-    def currency(self) -> str:
-        """What it was paid in: the quote currency of `BTC/USDT:USDT`."""
-        return self.symbol.partition("/")[2].partition(":")[0]
-
-
-class DayStats(models.Model):
-    """One bot's trading day: the fold of that day's fills, closed by the rollover."""
-
-    bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="days")
-    day = models.DateField(_("day"))
-    pnl = MoneyField(_("PnL"), default=0, help_text=_("realised, quote currency"))
-    fees = MoneyField(_("fees"), default=0, help_text=_("quote currency"))
-    trades = models.PositiveIntegerField(_("trades"), default=0, help_text=_("positions opened"))
-    closed_at = models.DateTimeField(_("closed at"), null=True)
-
-    class Meta:
-        verbose_name = _("trading day")
-        verbose_name_plural = _("trading days")
-        constraints = [models.UniqueConstraint(fields=["bot", "day"], name="day_once_per_bot")]
-
-    def __str__(self) -> str:
-        return f"{self.bot_id} {self.day}: {self.pnl}"

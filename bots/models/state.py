@@ -2,6 +2,7 @@
 
 from copy import copy
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Self
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from bots import lifecycle
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models.bot import BotConfig
 from bots.models.fields import MoneyField
+from trading.ladder import Lot, Lots
 from trading.position import Position
 from trading.risk import Levels
 
@@ -85,6 +87,11 @@ class BotState(models.Model):
     has_protection = models.BooleanField(
         _("protective orders"), default=False, help_text=_("some are not final yet")
     )
+    has_ladder = models.BooleanField(
+        _("ladder"), default=False, help_text=_("some of its orders are not final yet")
+    )
+    #: Folded from fills: level -> what trading.ladder.Lot says of it, as text.
+    lots: Any = models.JSONField(_("lots"), default=dict, blank=True)
 
     liquidation_price = MoneyField(_("liquidation price"), null=True)
     protection = models.CharField(
@@ -235,6 +242,14 @@ class BotState(models.Model):
         allowed = max(3 * self.bot.check_interval_seconds, settings.SWEEP_SECONDS)
         return bool((now - since).total_seconds() > allowed)
 
+    @property
+    def ladder_lots(self) -> Lots:
+        """What the fills of each rung left, as the fold takes it."""
+        return {
+            int(level): Lot(**{name: Decimal(text) for name, text in lot.items()})
+            for level, lot in self.lots.items()
+        }
+
     def change(self, move: Move | None, *, guard: dict[str, Any], **changes: Any) -> Self:
         """Write this row if it still is as `guard` says; the row count is the verdict.
 
@@ -250,49 +265,3 @@ class BotState(models.Model):
         for name, value in {**changes, "version": self.version + 1}.items():
             setattr(new, name, value)
         return new
-
-
-#: Events that a person has to look at. A protection that could not be placed says why; the way back
-#: names who watches the stop.
-BAD_EVENTS = (
-    Q(new_status=Status.ERROR.value)
-    | Q(move__in=[Move.FAIL.value, Move.SWITCH_OFF.value])
-    | Q(move=Move.PROTECT.value) & ~Q(why__in=["", *Protection.values])
-)
-
-
-class StateEvent(models.Model):
-    """One change of a bot's state: who, what, from, to, why. Never edited."""
-
-    bot = models.ForeignKey(BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="events")
-    at = models.DateTimeField(_("time"), default=timezone.now)
-    move = models.CharField(_("move"), max_length=12, choices=Move.choices)
-    old_status = models.CharField(_("old status"), max_length=8, blank=True)
-    old_reason = models.CharField(_("old reason"), max_length=32, blank=True)
-    new_status = models.CharField(_("new status"), max_length=8, choices=Status.choices)
-    new_reason = models.CharField(_("new reason"), max_length=32, choices=Reason.choices)
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.PROTECT,
-        verbose_name=_("by whom"),
-        null=True,
-        related_name="+",
-    )
-    via = models.CharField(
-        _("by which door"), max_length=12, help_text=_("page, api, admin, command, tick, reset")
-    )
-    why = models.TextField(_("details"), blank=True)
-    run_epoch = models.PositiveBigIntegerField(_("run epoch"), default=0)
-
-    class Meta:
-        verbose_name = _("state event")
-        verbose_name_plural = _("state events")
-        indexes = [
-            models.Index(fields=["bot", "-id"], name="event_newest"),
-            # The activity of all bots is read by time.
-            models.Index(fields=["at"], name="event_at"),
-            models.Index(fields=["at"], name="event_bad", condition=BAD_EVENTS),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.bot_id}: {self.old_status or '-'} -> {self.new_status}"

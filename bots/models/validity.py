@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from bots.lifecycle import Mode, PositionType
 from trading import strategies
 from trading.exchanges import names
-from trading.strategies import Message, ParamErrors
+from trading.strategies import HasLadder, Message, ParamErrors
 
 if TYPE_CHECKING:
     from bots.models.bot import BotConfig
@@ -116,11 +116,22 @@ def _account(bot: "BotConfig") -> Mapping[str, Any]:
 
 def _strategy(bot: "BotConfig") -> Mapping[str, Any]:
     try:
-        bot.params = strategies.clean(strategies.get(bot.strategy), bot.params or {})
+        strategy = strategies.get(bot.strategy)
+        bot.params = strategies.clean(strategy, bot.params or {})
     except strategies.UnknownStrategy:
         return {"strategy": _("There is no such strategy.")}
     except ParamErrors as error:
         return {"params": [f"{name}: {translated(text)}" for name, text in error.errors.items()]}
+    return _ladder(bot, strategy) if isinstance(strategy, HasLadder) else {}
+
+
+def _ladder(bot: "BotConfig", strategy: HasLadder) -> Mapping[str, Any]:
+    """Check what a strategy of several resting orders needs."""
+    if bot.position_type != PositionType.SPOT:
+        return {"strategy": _("This strategy trades spot markets only.")}
+    ends = bot.take_profit_perc or (bot.trailing_stop_active and bot.trailing_stop_perc)
+    if not strategy.sells and not ends:
+        return {"take_profit_perc": _("A round ends at its target: set one, or a trailing stop.")}
     return {}
 
 

@@ -49,6 +49,7 @@ NAMES = {
     Gate.ENTRY_TIMEOUT: _("Time of the entry order"),
     Gate.ENTRY_RESTING: _("Entry order"),
     Gate.IN_POSITION: _("Position"),
+    Gate.LADDER: _("Ladder"),
 }
 PASSED = {
     Gate.DUTY_EXIT: _("The bot is switched on."),
@@ -119,6 +120,7 @@ DECIDED = {
     Gate.ENTRY_TIMEOUT: _("The entry order rested for %(age)s: its time was over."),
     Gate.ENTRY_RESTING: _("The entry order waits for its price %(limit_price)s."),
     Gate.IN_POSITION: _("Nothing that closes the position was reached: it is held."),
+    Gate.LADDER: _("%(rungs)s orders wait for their prices."),
 }
 #: Entries whose rules all passed end in an order.
 ORDERED = _("All rules passed: %(amount)s for %(notional)s at %(price)s.")

@@ -48,6 +48,7 @@ GATES = {
     "entry_resting": _("The entry order waits for its price."),
     "entry_timeout": _("The entry order's time was over."),
     "signal_gone": _("The signal for the entry order is gone."),
+    "ladder": _("The orders of its ladder wait for their prices."),
     "max_daily_loss": _("The daily loss limit is reached."),
     "daily_target": _("The daily target is reached."),
     "max_daily_trades": _("The daily number of trades is reached."),
@@ -95,6 +96,9 @@ SIGNALS = {
     "upper": _("upper band"),
     "highest": _("highest high"),
     "lowest": _("lowest low"),
+    "rsi_limit": _("RSI at most"),
+    "bottom": _("lowest line"),
+    "top": _("highest line"),
 }
 NUMBERS = {
     "price": _("price"),
@@ -114,12 +118,14 @@ NUMBERS = {
     "max_amount": _("at most"),
     "until": _("until"),
     "currency": _("currency"),
+    "rungs": _("orders that rest"),
+    "rungs_wanted": _("orders wished for"),
     **SIGNALS,
 }
 #: How they are rounded.
 PRICES = frozenset(
     {"price", "entry_price", "limit_price", "stop", "trailing", "target"}
-    | {"close", "highest", "lowest"}
+    | {"close", "highest", "lowest", "bottom", "top"}
 )
 AMOUNTS = frozenset({"amount", "filled", "max_amount"})
 #: What a gate's "have" and "limit" are.

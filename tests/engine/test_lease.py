@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bots import control, lease, ledger, reset, tick
+from bots import control, intents, lease, reset, tick
 from bots.lease import Held, LeaseLost, Outcome
 from bots.models import BotState, DayStats, Decision, Outpaced, User
 from tests.engine.bench import Bench, D
@@ -113,7 +113,7 @@ def test_a_tick_that_was_taken_over_writes_nothing_any_more(bench: Maker) -> Non
     b.tick()
     before = b.state.version
     with pytest.raises(Outpaced):
-        ledger.write_intent(frozen, BUY, b.market.market, signed_at=0, command=None)
+        intents.write_intent(frozen, BUY, b.market.market, signed_at=0, command=None)
     with pytest.raises(LeaseLost):
         frozen.refresh()
     with pytest.raises(LeaseLost):
@@ -157,7 +157,7 @@ def test_a_tick_killed_between_intent_and_send_ends_as_abandoned(bench: Maker) -
     b = bench()
     exchange = b.scripted()
     held = claimed(b)
-    ledger.write_intent(held, BUY, b.market.market, signed_at=b.market.now(), command=None)
+    intents.write_intent(held, BUY, b.market.market, signed_at=b.market.now(), command=None)
     expire(b)
     b.tick()
     assert b.where[:2] == ("waiting", "order_unknown")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from bots import invariants, lease, ledger
+from bots import intents, invariants, lease, ledger
 from bots.models import Account, BotState, Command, Fill, Order, Outpaced
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
@@ -38,7 +38,7 @@ def intend(
     b: Bench, held: lease.Held, decision: Decision = BUY, command: Command | None = None
 ) -> Order:
     rules = b.market.market
-    return ledger.write_intent(held, decision, rules, signed_at=SIGNED, command=command)
+    return intents.write_intent(held, decision, rules, signed_at=SIGNED, command=command)
 
 
 def change(b: Bench, **values: Any) -> None:
@@ -146,7 +146,7 @@ def test_no_order_leaves_a_position_that_another_has_dealt_with(
     held = claim(holding)
     change(holding, **meanwhile)
     write: dict[bool, Callable[[], object]] = {
-        True: lambda: ledger.write_protection(
+        True: lambda: intents.write_protection(
             held, [STOP], holding.market.market, signed_at=SIGNED
         ),
         False: lambda: intend(holding, held, SELL),
@@ -215,7 +215,7 @@ def test_a_pair_of_spot_shares_a_name(
 ) -> None:
     held = claim(holding)
     rules = replace(holding.market.market, symbol=symbol)
-    written = ledger.write_protection(held, [STOP, TARGET][:count], rules, signed_at=SIGNED)
+    written = intents.write_protection(held, [STOP, TARGET][:count], rules, signed_at=SIGNED)
     assert holding.orders[1:] == written
     name = written[0].client_order_id if shares_name else ""
     assert [order.pair for order in written] == [name] * count
@@ -227,7 +227,7 @@ def test_a_pair_of_spot_shares_a_name(
 def test_a_protective_order_says_what_it_stands_for(holding: Bench) -> None:
     held = claim(holding)
     rules = holding.market.market
-    _stop, order = ledger.write_protection(held, [STOP, TARGET], rules, signed_at=SIGNED)
+    _stop, order = intents.write_protection(held, [STOP, TARGET], rules, signed_at=SIGNED)
     assert (order.side, order.type, order.purpose) == ("sell", "target", "protect")
     assert (order.reason, order.amount, order.price) == ("take_profit", D(2), None)
     assert (order.trigger, order.expected_price) == (D(110), D(110))
@@ -341,7 +341,7 @@ def test_a_fee_that_cannot_be_priced_keeps_what_was_told(flat: Bench) -> None:
 def test_a_stop_that_filled_at_an_unknown_fee_is_waited_for(holding: Bench) -> None:
     held = claim(holding)
     rules = holding.market.market
-    (order,) = ledger.write_protection(held, [STOP], rules, signed_at=SIGNED)
+    (order,) = intents.write_protection(held, [STOP], rules, signed_at=SIGNED)
     book(holding, held, order, report_of(order, OrderStatus.OPEN))
     assert flags(holding) == (False, True)
     holding.market.candle_error = Unusable(Fault.BROKEN_DATA, "no candle")
@@ -445,7 +445,7 @@ def test_a_tick_that_was_taken_over_moves_no_order(flat: Bench, call: str) -> No
 # -- the flags of the state row --------------------------------------------------------------------
 def protect(b: Bench, held: lease.Held, *wanted: Protective) -> list[Order]:
     """Write protective orders, and let the exchange take them."""
-    rows = ledger.write_protection(held, wanted, b.market.market, signed_at=SIGNED)
+    rows = intents.write_protection(held, wanted, b.market.market, signed_at=SIGNED)
     for number, order in enumerate(rows):
         report = report_of(order, OrderStatus.OPEN, exchange_order_id=f"p{number}")
         book(b, held, order, report)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from bots import lease, ledger, limits
+from bots import intents, lease, limits
 from bots.models import Account, BotConfig, BotState, Fill, Order, Outpaced, User
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
@@ -63,7 +63,7 @@ def test_a_place_that_went_meanwhile_is_not_taken_twice(alice: User) -> None:
     assert held is not None
     one.enter()
     with pytest.raises(Outpaced, match="positions"):
-        ledger.write_intent(held, BUY, other.market.market, signed_at=0, command=None)
+        intents.write_intent(held, BUY, other.market.market, signed_at=0, command=None)
     assert Order.objects.count() == 1
 
 
@@ -75,7 +75,7 @@ def test_of_two_bots_at_once_one_gets_the_last_place(alice: User) -> None:
 
     def write(one: lease.Held) -> None:
         try:
-            ledger.write_intent(one, BUY, bots[0].market.market, signed_at=0, command=None)
+            intents.write_intent(one, BUY, bots[0].market.market, signed_at=0, command=None)
             outcomes.append("written")
         except Outpaced:
             outcomes.append("outpaced")

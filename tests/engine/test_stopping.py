@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from bots import control, invariants, lease, ledger, schedule, stopping, sweep
+from bots import control, intents, invariants, lease, schedule, stopping, sweep
 from bots.lifecycle import Duty, Reason
 from bots.models import BotState, Command, Order, Outpaced, StateEvent, User
 from tests.engine.bench import Bench
@@ -25,7 +25,7 @@ def test_a_tick_in_flight_commits_no_entry_after_a_halt(alice: User) -> None:
     assert held is not None
     control.halt(alice, flatten=False, by=alice, via="page")
     with pytest.raises(Outpaced):
-        ledger.write_intent(held, BUY, bench.market.market, signed_at=0, command=None)
+        intents.write_intent(held, BUY, bench.market.market, signed_at=0, command=None)
     assert not Order.objects.exists()
     # It may have sent something before: until it has told, the bot settles.
     assert bench.where == ("stopped", "halt", "exit")

@@ -17,6 +17,7 @@ from trading import strategies
 from trading.strategies import Registry, clean
 from trading.strategies.macd import Macd
 
+DCA = strategies.get("dca")
 MACD = {"fast": 5, "slow": 35, "signal": 5}
 SENT = {"strategy": "macd", "params_of": "macd", "param_fast": "5", "param_slow": "35"}
 
@@ -38,7 +39,7 @@ def test_each_strategy_shows_its_own_parameters_and_what_it_does(
     alice: User, client: Client
 ) -> None:
     for name, strategy in strategies.STRATEGIES.items():
-        bot = bot_of(alice, name, strategy=name)
+        bot = bot_of(alice, name, strategy=name, take_profit_perc=Decimal(2))
         page = client.get(f"/bots/{bot.pk}/settings/")
         defaults = {key: str(value) for key, value in clean(strategy, {}).items()}
         assert shown(page) == defaults | {"of": name}
@@ -223,3 +224,14 @@ def test_a_strategy_that_never_was_is_refused(client: Client, name: str) -> None
     assert page.status_code in (200, 422)
     assert "<script>" not in page.content.decode().replace("<script ", "")
     assert not BotConfig.objects.exists()
+
+
+def test_a_round_needs_an_end(alice: User, client: Client) -> None:
+    typed = form_of(client, "/bots/new/") | {"name": "D", "strategy": "dca", "take_profit_perc": ""}
+    shows = client.post("/bots/new/", typed | {"show": "1"})
+    assert shown(shows)["of"] == "dca"
+    typed |= {f"param_{name}": str(value) for name, value in clean(DCA, {}).items()}
+    typed |= {"params_of": "dca"}
+    assert "A round ends at its target" in text_of(client.post("/bots/new/", typed))
+    assert client.post("/bots/new/", typed | {"take_profit_perc": "2"}).status_code == 302
+    assert BotConfig.objects.get().strategy == "dca"

@@ -60,6 +60,8 @@ def test_the_window_is_told_as_it_is() -> None:
         "macd": "200 candles, or four times `slow` and `signal` together",
         "bollinger": "the period",
         "breakout": "the longer period and one candle",
+        "dca": "one candle, with the RSI 200 or four times its period",
+        "grid": "one candle",
     }
     for name, text in words.items():
         assert re.search(rf"Window: {re.escape(text)}", section(name).replace("\n", " ")), name

@@ -174,8 +174,13 @@ class PaperExchange:
         raise Rejected(Fault.ORDER_REJECTED, "there is no open order to cancel")
 
     def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        """Return the orders that rest, as they were when somebody last asked for one."""
-        return [order.report for order in self._book.resting() if order.report.symbol == symbol]
+        """Return the orders that rest at the price now; Unreachable without one to be believed."""
+        mine = [order.report for order in self._book.resting() if order.report.symbol == symbol]
+        try:
+            told = [self._judge(report) for report in mine]
+        except Unusable as error:
+            raise Unreachable(error.fault, error.text, sent=False) from error
+        return [report for report in told if not report.status.is_final]
 
     def history(self, symbol: str, since: int) -> Sequence[OrderReport]:
         """Return the market's orders that changed since then."""

@@ -9,6 +9,7 @@ from threading import RLock
 from trading.strategies import plugins
 from trading.strategies.base import (
     Action,
+    HasLadder,
     Message,
     Param,
     ParamErrors,
@@ -20,13 +21,16 @@ from trading.strategies.base import (
 )
 from trading.strategies.bollinger import Bollinger
 from trading.strategies.breakout import Breakout
+from trading.strategies.dca import Dca
 from trading.strategies.ema_rsi import EmaRsi
+from trading.strategies.grid import Grid
 from trading.strategies.macd import Macd
 from trading.strategies.plugins import Refusal, StrategyFailed
 
 __all__ = [
     "STRATEGIES",
     "Action",
+    "HasLadder",
     "Message",
     "Param",
     "ParamErrors",
@@ -39,6 +43,7 @@ __all__ = [
     "Values",
     "clean",
     "get",
+    "ladder_of",
     "refused",
 ]
 
@@ -94,7 +99,13 @@ class Registry(Mapping[str, Strategy]):
         return len(self._load())
 
 
-STRATEGIES = Registry(EmaRsi(), Macd(), Bollinger(), Breakout())
+STRATEGIES = Registry(EmaRsi(), Macd(), Bollinger(), Breakout(), Dca(), Grid())
+
+
+def ladder_of(name: str) -> HasLadder | None:
+    """Return the strategy called `name` if it is one of several orders that rest at once."""
+    found: object = STRATEGIES.get(name)
+    return found if isinstance(found, HasLadder) else None
 
 
 def refused() -> tuple[Refusal, ...]:

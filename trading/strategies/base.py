@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from trading.market import Candles
+
+if TYPE_CHECKING:
+    from trading.ladder import Drawn, Ground
 
 #: A parameter's value as JSON holds it. Decimals are text: JSON's numbers would round them.
 Value = int | str | bool
@@ -111,6 +114,20 @@ class Strategy(Protocol):
 
     def signal(self, candles: Candles, values: Values) -> Signal:
         """Judge the newest window of `candles`. Pure: same candles and values, same signal."""
+        ...
+
+
+@runtime_checkable
+class HasLadder(Protocol):
+    """A strategy of several limit orders that rest at once; spot and long only.
+
+    `sells`: some of them sell, so that no stop can rest at the exchange for the same coins.
+    """
+
+    sells: bool
+
+    def rungs(self, ground: "Ground", values: Values) -> "Drawn":
+        """Return the limit orders that it wants to rest. Pure."""
         ...
 
 

@@ -1,0 +1,109 @@
+"""The ladder of a bot: what rests at the exchange is made what the strategy wants to rest.
+
+Each rung is an order like any other: written down, sent once, answered or unknown. What nobody
+wants any more is taken back first; then what is missing is placed, the most urgent first, as far
+as the tick's time goes. The next tick goes on.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+
+from bots import failpoints, intents, ledger, orders, outcome
+from bots.lease import Held, Outcome
+from bots.lifecycle import Move, Reason, reason_of
+from bots.models import Decision, Order
+from trading.exchange import Exchange, Refused, Rejected, Unreachable
+from trading.ladder import Rung, missing
+from trading.market import OrderStatus, Rules, Side
+from trading.risk import Gate
+
+#: After a refused rung the same one is not tried again before this has passed.
+PATIENCE = timedelta(minutes=5)
+
+
+def keep(held: Held, wanted: Sequence[Rung], rules: Rules, exchange: Exchange) -> Outcome | None:
+    """Let these rungs rest and no other. Returns what kept it from that, None if nothing did.
+
+    Whatever is filled on the way changes what is wanted: the next tick decides on it. Outpaced
+    when stop or edit came first; ExchangeError when an order cannot be taken back.
+    """
+    state = held.state
+    if state.has_unsettled_orders or not (state.has_ladder or wanted):
+        return None
+    before, left = state.current_position_size, list(wanted)
+    resting = orders.ladder(held)
+    for order in resting:
+        rung = orders.as_rung(order)
+        if rung in left:
+            left.remove(rung)
+        elif not orders.cancel(held, order, Gate.LADDER, rules, exchange):
+            return outcome.unsettled(held)
+    new = list(missing(wanted, [orders.as_rung(order) for order in resting]))
+    for rung in new:
+        if held.state.current_position_size != before:
+            return None
+        if held.seconds_left < settings.TICK_SEND_MARGIN_SECONDS:
+            return None
+        if ends := _place(held, rung, rules, exchange):
+            return ends
+    return None
+
+
+def _place(held: Held, rung: Rung, rules: Rules, exchange: Exchange) -> Outcome | None:
+    """Write one rung down, send it once, book the answer."""
+    if refused := _just_refused(held, rung):
+        return _held_up(Reason.ORDER_REJECTED, refused, None)
+    if rung.side is Side.SELL and held.state.has_protection:
+        # Coins in a protective order cannot be sold; the ticks watch the stop from here on.
+        if not orders.cancel_protection(held, Gate.LADDER, rules, exchange):
+            return outcome.unsettled(held)
+        if not held.state.in_position:
+            return outcome.closed_meanwhile(held)
+    signed_at = exchange.now()
+    failpoints.reach("rung.before", held.bot.pk)
+    order = intents.write_rung(held, rung, rules, signed_at=signed_at)
+    failpoints.reach("rung.after", held.bot.pk)
+    try:
+        report = exchange.place(order.request)
+    except Unreachable as error:
+        if not error.sent:
+            ledger.close(held, order, OrderStatus.ABANDONED, error.text)
+            return outcome.failed(held, error, order=order)
+        ledger.mark_unknown(held, order, error.text)
+        return outcome.unsettled(held)
+    except Rejected as error:
+        ledger.close(held, order, OrderStatus.REJECTED, error.text)
+        return _held_up(reason_of(error.fault), error.text, order)
+    except Refused as error:
+        ledger.close(held, order, OrderStatus.REJECTED, error.text)
+        return outcome.failed(held, error, order=order)
+    ledger.apply(held, order, report, rules, exchange)
+    return None
+
+
+def _held_up(reason: Reason, text: str, order: Order | None) -> Outcome:
+    """The bot goes on with what rests, and its owner has something to know."""
+    return Outcome(
+        move=Move.WAIT,
+        reason=reason,
+        action=Decision.Action.BLOCKED,
+        gate=Gate.LADDER,
+        message=outcome.message_for(reason, text),
+        order=order,
+    )
+
+
+def _just_refused(held: Held, rung: Rung) -> str:
+    """Return why the same rung was refused minutes ago; empty: it was not."""
+    rows = Order.objects.filter(
+        bot=held.bot,
+        purpose=Order.Purpose.RUNG,
+        status=OrderStatus.REJECTED,
+        level=rung.level,
+        side=rung.side,
+        created_at__gt=held.started - PATIENCE,
+    ).order_by("-pk")
+    same = (row for row in rows if (row.price, row.amount) == (rung.price, rung.amount))
+    return next((row.message or row.status for row in same), "")

@@ -1,0 +1,200 @@
+"""A grid: buys at the lines below the price, and sells what each line bought one line higher."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, localcontext
+
+from trading.ladder import Drawn, Ground, Lot, Lots, Rung
+from trading.market import EXACT, Candles, Side, floor_to
+from trading.position import Position
+from trading.rounding import readable
+from trading.sizing import wanted_value
+from trading.strategies.base import (
+    Action,
+    Message,
+    Param,
+    ParamErrors,
+    Signal,
+    Values,
+    gettext_noop,
+)
+from trading.strategies.declare import too_few, whole
+
+ZERO = Decimal(0)
+REASONS: Mapping[str, str] = {
+    "grid.inside": gettext_noop("The price is inside the grid: its orders wait."),
+    "grid.above": gettext_noop("The price is above the grid: everything bought is sold."),
+    "grid.below": gettext_noop("The price is below the grid: the bot waits for it to come back."),
+    "grid.left": gettext_noop("The close is below the grid: the position is sold."),
+    "grid.too_few_candles": gettext_noop("The market has too few candles for a signal."),
+}
+
+
+def price(name: str, default: str, label: str, text: str) -> Param:
+    """Declare a price of any size."""
+    return Param(
+        name=name,
+        type="decimal",
+        default=default,
+        minimum=Decimal("0.00000001"),
+        maximum=Decimal(1_000_000_000),
+        label=label,
+        help=text,
+    )
+
+
+class Grid:
+    """Rest buys at the lines below the price; sell what one bought at the line above it."""
+
+    name = "grid"
+    label = gettext_noop("Grid")
+    help = gettext_noop(
+        "Lines between two prices: buys the position size at each line that the price falls to, "
+        "and sells it one line higher. Earns from prices that go up and down in a range."
+    )
+    reasons = REASONS
+    sells = True
+    params: tuple[Param, ...] = (
+        price(
+            "lowest",
+            "50000",
+            gettext_noop("Lowest price"),
+            gettext_noop("The lowest line; below it nothing is bought."),
+        ),
+        price(
+            "highest",
+            "70000",
+            gettext_noop("Highest price"),
+            gettext_noop("The highest line: the last units are sold there."),
+        ),
+        whole(
+            "lines",
+            11,
+            2,
+            101,
+            gettext_noop("Lines"),
+            gettext_noop("How many prices the grid has, both ends among them."),
+        ),
+        Param(
+            name="spacing",
+            type="choice",
+            default="even",
+            choices=(
+                ("even", gettext_noop("the same distance")),
+                ("percent", gettext_noop("the same percentage")),
+            ),
+            label=gettext_noop("Between two lines"),
+            help=gettext_noop("Equal percentages earn the same share at each line."),
+        ),
+        whole(
+            "resting",
+            5,
+            1,
+            20,
+            gettext_noop("Resting on each side"),
+            gettext_noop("How many buys, and how many sells, wait at the exchange at once."),
+        ),
+        Param(
+            name="below",
+            type="choice",
+            default="wait",
+            choices=(
+                ("wait", gettext_noop("wait for the price to come back")),
+                ("sell", gettext_noop("sell everything")),
+            ),
+            label=gettext_noop("Below the grid"),
+            help=gettext_noop("What happens when a candle closes below the lowest line."),
+        ),
+    )
+
+    def check(self, values: Values) -> None:
+        """Raise ParamErrors where the grid has no height."""
+        if _decimal(values, "highest") <= _decimal(values, "lowest"):
+            text = gettext_noop("Must be above the lowest price.")
+            raise ParamErrors({"highest": Message(text)})
+
+    def window(self, values: Values) -> int:
+        """Return 1: the newest close says where the price is."""
+        return 1
+
+    def signal(self, candles: Candles, values: Values) -> Signal:
+        """Say where the newest close lies; the only signal is to leave below the grid."""
+        if not len(candles):
+            return too_few("grid.too_few_candles", 1, 0)
+        close, action, why = candles.close[-1], Action.NONE, "grid.inside"
+        if close > float(values["highest"]):
+            why = "grid.above"
+        elif close < float(values["lowest"]):
+            action, why = Action.NONE, "grid.below"
+            if values["below"] == "sell":
+                action, why = Action.SELL, "grid.left"
+        numbers = {
+            "close": readable(close),
+            "bottom": readable(Decimal(str(values["lowest"]))),
+            "top": readable(Decimal(str(values["highest"]))),
+        }
+        return Signal(action=action, why=why, numbers=numbers)
+
+    def rungs(self, ground: Ground, values: Values) -> Drawn:
+        """Return the sells above, nearest first, then the buys below, nearest first."""
+        most, ask = int(values["resting"]), ground.quote.ask
+        with localcontext(EXACT):
+            lines = lines_of(values, ground.rules.price_tick)
+            sells = list(_sells(ground, lines))[:most]
+            buys = list(_buys(ground, lines))[:most]
+        under = [line for line in lines if line < ask]
+        over = [line for line in lines if line >= ask]
+        return Drawn(
+            rungs=(*sells, *buys),
+            low=max(under, default=None),
+            high=min(over, default=None),
+        )
+
+
+def lines_of(values: Values, tick: Decimal) -> list[Decimal]:
+    """Return the prices of the grid on the market's tick, rising; equal ones only once."""
+    low, high = _decimal(values, "lowest"), _decimal(values, "highest")
+    count = int(values["lines"])
+    with localcontext(EXACT):
+        if values["spacing"] == "percent":
+            ratio = (high / low).ln() / (count - 1)
+            exact = [low * (ratio * number).exp() for number in range(count - 1)] + [high]
+        else:
+            exact = [low + (high - low) * number / (count - 1) for number in range(count)]
+        # exp() and ln() are right to the last of 76 digits only: the tick must not hang on it.
+        rounded = {floor_to(line.quantize(Decimal("1e-24")), tick) for line in exact}
+    return sorted(line for line in rounded if line > 0)
+
+
+def _buys(ground: Ground, lines: list[Decimal]) -> Iterator[Rung]:
+    """Yield what each line below the price is still to buy, the nearest first."""
+    value = wanted_value(ground.settings)
+    for level in range(len(lines) - 1, 0, -1):
+        line = lines[level - 1]
+        bought = ground.lots.get(level, Lot()).bought
+        amount = ground.rules.floor_amount(value / line) - bought
+        if line < ground.quote.ask and amount > 0:
+            yield Rung(level=level, side=Side.BUY, price=line, amount=amount)
+
+
+def _sells(ground: Ground, lines: list[Decimal]) -> Iterator[Rung]:
+    """Yield what each line bought, to be sold at the line above it, the nearest first."""
+    more = _left_over(ground.position, ground.lots, len(lines))
+    for level in range(1, len(lines)):
+        lot = ground.lots.get(level, Lot())
+        amount = ground.rules.floor_amount(lot.amount + more)
+        if lot.amount > 0 and amount > 0:
+            more = ZERO
+            yield Rung(level=level, side=Side.SELL, price=lines[level], amount=amount)
+
+
+def _left_over(position: Position, lots: Lots, count: int) -> Decimal:
+    """Return the units of no line (the rests of fees, an entry by hand): the next sale takes them.
+
+    So do those of lines that an edit took away.
+    """
+    of_lines = sum((lot.amount for level, lot in lots.items() if 0 < level < count), ZERO)
+    return max(position.amount - of_lines, ZERO)
+
+
+def _decimal(values: Values, name: str) -> Decimal:
+    return Decimal(str(values[name]))
