@@ -71,9 +71,10 @@ def as_rung(order: Order) -> Rung:
 
 
 def locked(held: Held) -> Decimal:
-    """Return the base units that the bot's own protective orders hold; a pair shares its own."""
+    """Return the base units that the bot's own resting orders hold; a pair shares its own."""
     held_by: dict[str, Decimal] = {}
-    for order in protection(held):
+    sales = (order for order in ladder(held) if order.side == Side.SELL)
+    for order in [*protection(held), *sales]:
         name = order.pair or order.client_order_id
         held_by[name] = max(held_by.get(name, Decimal(0)), order.amount - order.filled)
     return sum(held_by.values(), Decimal(0))

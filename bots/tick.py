@@ -33,7 +33,7 @@ from bots.models import ApiKey, BotConfig, Command, Decision, Order, Outpaced
 from bots.reconcile import Mismatch
 from bots.sight import Sight
 from bots.world import World
-from trading import execution, strategies
+from trading import execution, exits, strategies
 from trading.exchange import Exchange, ExchangeError, Fault
 from trading.execution import View, decide
 from trading.market import Rules
@@ -175,7 +175,18 @@ def _decide(
     if decision.action in ("hold", "blocked") and seen.blind is None:
         # Without candles what rests is left as it is.
         found = rungs.keep(held, decision.rungs, seen.rules, exchange) or found
+        found = _with_levels(held, found, view)
     return found
+
+
+def _with_levels(held: Held, found: Outcome, seen: View) -> Outcome:
+    """Give the outcome the levels of the position as it is now: a rung may have traded at once."""
+    position = held.state.position
+    if position == seen.position or position.entry_price is None:
+        return found
+    return replace(
+        found, levels=exits.look(replace(seen, position=position), position.entry_price).levels
+    )
 
 
 def _judge(held: Held, view: View) -> execution.Decision:

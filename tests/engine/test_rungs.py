@@ -220,6 +220,33 @@ def test_below_the_grid_everything_is_sold_where_that_is_wished(bench: Maker) ->
     assert sound(b)
 
 
+def test_coins_that_its_own_sales_hold_are_free_to_its_stop(bench: Maker) -> None:
+    b = bench(**GRID, stop_loss_perc=D(15))  # on paper, where a resting sale holds its coins
+    b.tick()
+    b.market.price = D(85)
+    b.tick()
+    assert ("sell", D(100), D("2.22222")) in resting(b)
+    b.market.price = D(76)
+    b.tick()  # the line at 80 has bought: its average lies above the stop
+    b.market.price = D(70)
+    found = b.tick()
+    assert found is not None
+    assert found.gate == "stop_loss"
+    assert (b.state.in_position, resting(b)) == (False, [])
+    assert sound(b)
+
+
+def test_what_trades_at_once_moves_the_levels_on_the_page(bench: Maker) -> None:
+    b = bench(**DCA)
+    b.tick()
+    b.market.price = D(89)
+    b.tick()  # the first safety order crosses the market as it is placed
+    state = b.state
+    assert state.entry_price is not None
+    assert state.take_profit_price == pytest.approx(state.entry_price * D("1.05"), rel=D("1e-15"))
+    assert state.current_position_size > D(4)
+
+
 # -- what goes wrong -------------------------------------------------------------------------------
 def test_a_rung_without_an_answer_is_never_sent_again_and_holds_the_others_up(
     bench: Maker,

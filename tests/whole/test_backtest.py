@@ -11,7 +11,16 @@ import pytest
 
 from bots import control, reset, tick
 from bots.lifecycle import Duty
-from bots.models import BotConfig, BotState, DayStats, Fill, PaperBalance, StateEvent, User
+from bots.models import (
+    BotConfig,
+    BotState,
+    DayStats,
+    Fill,
+    Order,
+    PaperBalance,
+    StateEvent,
+    User,
+)
 from bots.world import World
 from tests.trading.candles import SERIES, series
 from trading import backtest, strategies
@@ -26,7 +35,7 @@ SYMBOL = "BTC/USDT"
 ZONE = ZoneInfo("Europe/Istanbul")
 #: A part of each series, or with REPLAY=month all of them.
 IS_WHOLE = os.environ.get("REPLAY") == "month"
-BEGIN, PART = 450, 150
+BEGIN, PART, LADDER_PART = 450, 150, 50
 FUNDS = D(10_000)
 #: Ticks and steps in which the prices of the series are told.
 STEPS = {
@@ -86,7 +95,7 @@ class Engine:
         columns = ("times", "open", "high", "low", "close", "volume")
         rows = zip(*(getattr(candles, name) for name in columns), strict=True)
         self.feed = Touch(rows, SYMBOL, rules, self.clock, timeframe=candles.timeframe)
-        data = MarketData(price_ttl_s=1, markets_ttl_s=10**9)
+        data = MarketData(price_ttl_s=0, markets_ttl_s=10**9)
         self.world = World(clock=self.now, data=data, feed=self.feed)
 
     def now(self) -> datetime:
@@ -112,10 +121,37 @@ class Engine:
         way = [D(repr(getattr(candles, c)[at])) for c in ("open", "low", "high", "close")]
         state = self.tick(candles.times[at], way[0])
         for quarter in (1, 2, 3):
-            if not state.in_position:
-                return
             begin, end = way[quarter - 1], way[quarter]
-            state = self.tick(candles.times[at] + quarter * length // 4, met(state, begin, end))
+            now = candles.times[at] + quarter * length // 4
+            if strategies.ladder_of(self.bot.strategy):
+                state = self.leg(state, begin, end, now)
+            elif not state.in_position:
+                return
+            else:
+                state = self.tick(now, met(state, begin, end))
+
+    def leg(self, state: BotState, begin: Decimal, end: Decimal, now: int) -> BotState:
+        """Go from one price to another, and tick at each order and level on the way."""
+        last, is_first = begin, True
+        while (price := self.ahead(state, last, end, is_first=is_first)) is not None:
+            state, last, is_first = self.tick(now, price), price, False
+        waits = state.in_position or state.has_ladder
+        return self.tick(now, end) if waits else state
+
+    def ahead(
+        self, state: BotState, last: Decimal, end: Decimal, *, is_first: bool
+    ) -> Decimal | None:
+        """Return the next price on the way at which an order rests or a level lies."""
+        falls, levels = end < last, state.levels
+        rows = Order.objects.filter(bot=self.bot, is_settled=False, purpose="rung")
+        prices = [row.price for row in rows if row.side == ("buy" if falls else "sell")]
+        prices += [levels.stop, levels.trailing] if falls else [levels.target]
+        # What the price jumped over is met where it begins.
+        near = [min(p, last) if falls else max(p, last) for p in prices if p is not None]
+        near = [p for p in near if (p >= end if falls else p <= end) and (is_first or p != last)]
+        if last == end or not near:
+            return None
+        return max(near) if falls else min(near)
 
 
 def met(state: BotState, begin: Decimal, end: Decimal) -> Decimal:
@@ -215,6 +251,42 @@ def test_a_backtest_has_the_orders_of_the_paper_engine(
     assert {order.is_entry for order in found.orders} == {True, False}
 
 
+def grid_on(candles: Candles, lines: int) -> dict[str, Any]:
+    """Return a grid over the middle of what the prices of a part span: they leave it both ways."""
+    low, high = min(candles.low), max(candles.high)
+    edge = (high - low) / 5
+    bounds = {"lowest": f"{low + edge:.6f}", "highest": f"{high - edge:.6f}"}
+    return {"lines": lines, "resting": 3, **bounds}
+
+
+@pytest.mark.replay
+@pytest.mark.parametrize(
+    ("name", "below"), list(zip(SERIES, ["wait", "sell", "wait"], strict=True))
+)
+def test_a_grid_has_the_orders_of_the_paper_engine(name: str, below: str, trader: User) -> None:
+    params = grid_on(part_of(series(name), 1, LADDER_PART), 9) | {"below": below}
+    values = {"strategy": "grid", "params": params, "position_size_fixed": D(100)}
+    found = both(trader, name, values)
+    assert len(found.orders) > 3
+    assert {order.side for order in found.orders} == {"buy", "sell"}
+
+
+@pytest.mark.replay
+@pytest.mark.parametrize(
+    ("name", "levels", "begin"),
+    list(zip(SERIES, ["tight", "trailing", "guarded"], ["now", "now", "rsi"], strict=True)),
+)
+def test_rounds_have_the_orders_of_the_paper_engine(
+    name: str, levels: str, begin: str, trader: User
+) -> None:
+    steps = {"step": "0.1", "step_scale": "1.3", "volume_scale": "1.2", "orders": 4, "resting": 2}
+    chosen = LEVELS[levels] | {"stop_loss_perc": D(1), "take_profit_perc": D("0.2")}
+    params = {"begin": begin, "rsi_limit": 60, **steps}
+    values = {"strategy": "dca", "params": params, "position_size_fixed": D(100), **chosen}
+    found = both(trader, name, values)
+    assert "ladder" in {order.reason for order in found.orders}
+
+
 @pytest.mark.replay
 def test_the_open_positions_loss_closes_it_and_a_drawdown_ends_it_in_both(trader: User) -> None:
     found = both(trader, "XRPUSDT-perp-5m-2021-11", {"strategy": "macd", **LEVELS["open"]})
@@ -222,14 +294,18 @@ def test_the_open_positions_loss_closes_it_and_a_drawdown_ends_it_in_both(trader
     assert found.ended == "max_drawdown"
 
 
+def part_of(candles: Candles, window: int, length: int) -> Candles:
+    return candles if IS_WHOLE else candles.cut(BEGIN - window, BEGIN + length)
+
+
 def both(trader: User, name: str, values: dict[str, Any]) -> Result:
     """Run a bot through both; return what the backtest found, once they agree in everything."""
     rules, candles = rules_of(name), series(name)
     bot = started(trader, candles, values)
-    if not IS_WHOLE:
-        strategy = strategies.get(bot.strategy)
-        window = strategy.window(strategies.clean(strategy, bot.params))
-        candles = candles.cut(BEGIN - window, BEGIN + PART)
+    strategy = strategies.get(bot.strategy)
+    # A ladder makes four ticks and more of each candle.
+    length = LADDER_PART if strategies.ladder_of(bot.strategy) else PART
+    candles = part_of(candles, strategy.window(strategies.clean(strategy, bot.params)), length)
     plan = plan_of(bot, candles, rules)
     result, engine = backtest.run(plan), Engine(bot, candles, rules)
     for at in range(plan.strategy.window(plan.values), len(candles)):

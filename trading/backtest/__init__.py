@@ -3,13 +3,14 @@
 `plan.py` says what is tried, `signals.py` (for our strategies with `vectors.py`) what the strategy
 said at each candle. `engine.py` walks the candles by the shared functions, with `book.py` for a
 ledger; `quick.py` does so in the whole numbers of `whole.py` where nothing is in doubt; `scan.py`
-tells both where to look. `result.py` is what came out, `report.py` makes figures of it.
+tells both where to look. `climb.py` walks with a ladder of resting orders, which `rack.py` holds;
+`run.py` chooses the way. `result.py` is what came out, `report.py` makes figures of it.
 """
 
-from trading.backtest.engine import run
 from trading.backtest.plan import Costs, Plan, Unsupported
 from trading.backtest.report import Report, report
 from trading.backtest.result import Order, Result
+from trading.backtest.run import run
 from trading.backtest.signals import actions
 
 __all__ = [

@@ -3,12 +3,13 @@
 from datetime import date
 from decimal import Decimal, localcontext
 
-from trading import risk
+from trading import ladder, risk
 from trading.backtest.plan import MINUTE_MS, Plan, instant
 from trading.backtest.result import Order
 from trading.day import day_end, local_day
 from trading.execution import Decision, Record, fill_market
 from trading.fills import cost_margin
+from trading.ladder import BASE
 from trading.market import EXACT, FillReport, OrderRequest, OrderType, Quote, Side, quantize
 from trading.position import BookedFill, Position, apply
 from trading.risk import STOPS, Day, Gate
@@ -28,6 +29,8 @@ class Book:
         self.day = Day()
         self.days: dict[date, Day] = {}
         self.orders: list[Order] = []
+        #: What the fills of each level of a ladder left.
+        self.lots: ladder.Lots = {}
         self._day_ends_at = 0
         self._counter_day = date.min
         self._profit = self._profit_peak = ZERO
@@ -83,32 +86,68 @@ class Book:
             signed_at=quote.at,
         )
         fill = fill_market(request, quote, plan.costs.slippage, plan.fee_rate, plan.rules, quote.at)
+        is_entry = decision.action == "enter"
+        self.take(
+            decision.side,
+            fill,
+            decision.gate,
+            decision.price,
+            level=BASE if is_entry else None,
+            is_entry=is_entry,
+        )
+
+    def take(
+        self,
+        side: Side,
+        fill: FillReport,
+        gate: Gate,
+        expected: Decimal,
+        *,
+        level: int | None,
+        is_entry: bool | None = None,
+    ) -> None:
+        """Pay and book a fill; `expected`: the price that its order reckoned with.
+
+        `level`: its place on a ladder. `is_entry` None: a rung, one of the day's trades only where
+        it opens the position.
+        """
         with localcontext(EXACT):
-            self._pay(decision.side, fill)
-            self._book(decision, fill, quantize(plan.rules.dust_below(decision.price)))
+            self._pay(side, fill)
+            dust = quantize(self.plan.rules.dust_below(expected))
+            self._book(side, gate, fill, dust, level=level, is_entry=is_entry)
 
     def _pay(self, side: Side, fill: FillReport) -> None:
         sign = 1 if side is Side.BUY else -1
         self.base += sign * fill.amount
         self.quote -= sign * fill.quote + fill.fee
 
-    def _book(self, decision: Decision, fill: FillReport, dust: Decimal) -> None:
-        side, before = decision.side or Side.BUY, self.position
+    def _book(
+        self,
+        side: Side,
+        gate: Gate,
+        fill: FillReport,
+        dust: Decimal,
+        *,
+        level: int | None,
+        is_entry: bool | None,
+    ) -> None:
+        before = self.position
         booked = BookedFill(
             side=side, amount=fill.amount, quote=fill.quote, fee_quote=fill.fee, dust=dust
         )
         self.position, pnl = apply(before, booked)
+        self.lots = ladder.book(self.lots, level, booked, before, self.position)
+        opens = self.position.is_open and not before.is_open if is_entry is None else is_entry
         day = max(local_day(self.plan.zone, instant(fill.at)), self._counter_day)
-        entered = decision.action == "enter"
-        self._count(day, pnl, entered, decision.gate)
-        self._remember(before, pnl, fill.at, decision.gate)
+        self._count(day, pnl, opens, gate)
+        self._remember(before, pnl, fill.at, gate)
         self.orders.append(
             Order(
                 at=fill.at,
                 day=day,
                 side=side,
-                is_entry=entered,
-                reason=decision.gate,
+                is_entry=side is Side.BUY,
+                reason=gate,
                 amount=fill.amount,
                 price=fill.price,
                 value=fill.quote,

@@ -13,36 +13,15 @@ from trading.backtest import signals
 from trading.backtest.book import Book
 from trading.backtest.plan import Plan
 from trading.backtest.prices import bid_at, price, quote_of
-from trading.backtest.quick import Quick
-from trading.backtest.result import Result, quickly, span
+from trading.backtest.result import Result, span
 from trading.backtest.scan import Scan, Watch
-from trading.backtest.whole import Doubt
 from trading.execution import View, decide
-from trading.history import gaps
 from trading.market import TIMEFRAMES, Quote
 from trading.protections import standing
 from trading.risk import Gate, Levels
 from trading.strategies import Signal
 
 SAID = {code: Signal(action=action, why="") for code, action in signals.ACTIONS.items()}
-
-
-def run(plan: Plan, actions: bytes | None = None) -> Result:
-    """Trade a plan from its first candle to its last.
-
-    `actions`: what `signals.actions` returns for it, where it is known already. Unsupported, and
-    ValueError for candles that are out of order.
-    """
-    plan.check()
-    found = gaps(plan.candles)
-    if actions is None:
-        actions = signals.actions(plan.candles, plan.strategy, plan.values)
-    try:
-        walk = Quick(plan, actions)
-        walk.run()
-    except Doubt:
-        return Walk(plan, actions).run(found)
-    return quickly(plan, walk, found)
 
 
 class Walk:

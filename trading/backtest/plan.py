@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from trading.market import Candles, OrderType, Rules
 from trading.risk import Settings
-from trading.strategies import HasLadder, Strategy, Values
+from trading.strategies import Strategy, Values
 
 MINUTE_MS = 60_000
 
@@ -49,7 +49,14 @@ class Plan:
     costs: Costs = Costs()
 
     @property
+    def maker_rate(self) -> Decimal:
+        """The fee of an order that rested, as a fraction."""
+        rate = self.costs.fee_rate
+        return self.rules.maker_fee if rate is None else rate
+
+    @property
     def fee_rate(self) -> Decimal:
+        """The fee of a taker, as a fraction."""
         rate = self.costs.fee_rate
         return self.rules.taker_fee if rate is None else rate
 
@@ -57,7 +64,5 @@ class Plan:
         """Raise Unsupported for what cannot be tried: it is said, never left out in silence."""
         if ":" in self.rules.symbol:
             raise Unsupported("perpetuals: backtests trade spot markets only")
-        if isinstance(self.strategy, HasLadder):
-            raise Unsupported("several orders that rest at once: backtests know one at a time")
         if OrderType(self.settings.entry_type) is not OrderType.MARKET:
             raise Unsupported("entries as limit orders: backtests enter at market only")

@@ -16,7 +16,9 @@ from trading.market import Candles
 from trading.strategies import Strategy, Values
 from trading.strategies.bollinger import Bollinger
 from trading.strategies.breakout import Breakout
+from trading.strategies.dca import Dca
 from trading.strategies.ema_rsi import EmaRsi
+from trading.strategies.grid import Grid
 from trading.strategies.macd import Macd
 
 Floats = NDArray[np.float64]
@@ -93,15 +95,20 @@ def _near(one: Floats, other: Floats | float, scale: Floats | float) -> Flags:
     return found
 
 
+def _rsi(close: Floats, period: int, window: int) -> tuple[Floats, Flags]:
+    """Return the RSI of each window, and where its prices move too little to tell."""
+    change, weights = np.diff(close), wilder_weights(period, window)
+    gain = weighted(np.maximum(change, 0.0), weights)
+    total = gain + weighted(np.maximum(-change, 0.0), weights)
+    is_still: Flags = total <= NEAR * close[window - 1 :]
+    return 100.0 * gain / np.where(is_still, 1.0, total), is_still
+
+
 def _ema_rsi(candles: Candles, values: Values, window: int) -> Judged:
     close = np.array(candles.close)
     fast = weighted(close, ema_weights(int(values["ema_fast"]), window))
     slow = weighted(close, ema_weights(int(values["ema_slow"]), window))
-    change, weights = np.diff(close), wilder_weights(int(values["rsi_period"]), window)
-    gain = weighted(np.maximum(change, 0.0), weights)
-    total = gain + weighted(np.maximum(-change, 0.0), weights)
-    is_still = total <= NEAR * close[window - 1 :]
-    rsi = 100.0 * gain / np.where(is_still, 1.0, total)
+    rsi, is_still = _rsi(close, int(values["rsi_period"]), window)
     low, high = float(values["rsi_oversold"]), float(values["rsi_overbought"])
     unsure = is_still | _near(fast, slow, slow) | _near(rsi, low, 100) | _near(rsi, high, 100)
     return (fast > slow) & (rsi < high), (fast < slow) & (rsi > low), unsure
@@ -140,11 +147,29 @@ def _breakout(candles: Candles, values: Values, window: int) -> Judged:
     return last > highest, last < lowest, np.zeros(len(last), dtype=np.bool_)
 
 
+def _dca(candles: Candles, values: Values, window: int) -> Judged:
+    count = len(candles) - window + 1
+    never = np.zeros(count, dtype=np.bool_)
+    if values["begin"] == "now":
+        return ~never, never, never
+    rsi, is_still = _rsi(np.array(candles.close), int(values["rsi_period"]), window)
+    limit = float(values["rsi_limit"])
+    return rsi <= limit, never, is_still | _near(rsi, limit, 100)
+
+
+def _grid(candles: Candles, values: Values, _window: int) -> Judged:
+    never = np.zeros(len(candles), dtype=np.bool_)
+    sells = np.array(candles.close) < float(values["lowest"])
+    return never, sells if values["below"] == "sell" else never, never
+
+
 JUDGES: Mapping[type, Callable[[Candles, Values, int], Judged]] = {
     EmaRsi: _ema_rsi,
     Macd: _macd,
     Bollinger: _bollinger,
     Breakout: _breakout,
+    Dca: _dca,
+    Grid: _grid,
 }
 
 

@@ -153,9 +153,13 @@ class PaperExchange:
         order = next((o for o in self._book.resting() if o.report.client_order_id == name), None)
         if order is None:  # made final by somebody else just now
             return self._book.find(name) or report
-        rules = self._data.rules(self._feed, report.symbol)
-        if not _meets(report.side, order.price, self._data.quote(self._feed, report.symbol)):
+        return self._judge_at(order, self._data.quote(self._feed, report.symbol))
+
+    def _judge_at(self, order: Resting, quote: Quote) -> OrderReport:
+        report = order.report
+        if not _meets(report.side, order.price, quote):
             return report
+        rules, name = self._data.rules(self._feed, report.symbol), report.client_order_id
         fill = _fill(name, order.price, report.amount, Decimal(0), rules, self._feed.now())
         filled = _filled(report, replace(fill, fee=order.fee))
         return self._book.close(filled, order.deltas(rules.base, rules.quote))
@@ -175,11 +179,14 @@ class PaperExchange:
 
     def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Return the orders that rest at the price now; Unreachable without one to be believed."""
-        mine = [order.report for order in self._book.resting() if order.report.symbol == symbol]
+        mine = [order for order in self._book.resting() if order.report.symbol == symbol]
+        if not mine:
+            return []
         try:
-            told = [self._judge(report) for report in mine]
+            quote = self._data.quote(self._feed, symbol)
         except Unusable as error:
             raise Unreachable(error.fault, error.text, sent=False) from error
+        told = [self._judge_at(order, quote) for order in mine]
         return [report for report in told if not report.status.is_final]
 
     def history(self, symbol: str, since: int) -> Sequence[OrderReport]:

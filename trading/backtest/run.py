@@ -1,0 +1,32 @@
+"""A plan is walked by the quickest way that is beyond doubt."""
+
+from trading.backtest import signals
+from trading.backtest.climb import Climb
+from trading.backtest.engine import Walk
+from trading.backtest.plan import Plan
+from trading.backtest.quick import Quick
+from trading.backtest.result import Result, quickly
+from trading.backtest.whole import Doubt
+from trading.history import gaps
+from trading.strategies import HasLadder
+
+
+def run(plan: Plan, actions: bytes | None = None) -> Result:
+    """Trade a plan from its first candle to its last.
+
+    `actions`: what `signals.actions` returns for it, where it is known already. Unsupported, and
+    ValueError for candles that are out of order.
+    """
+    plan.check()
+    found = gaps(plan.candles)
+    if actions is None:
+        actions = signals.actions(plan.candles, plan.strategy, plan.values)
+    strategy: object = plan.strategy
+    if isinstance(strategy, HasLadder):
+        return Climb(plan, actions, strategy).run(found)
+    try:
+        walk = Quick(plan, actions)
+        walk.run()
+    except Doubt:
+        return Walk(plan, actions).run(found)
+    return quickly(plan, walk, found)
