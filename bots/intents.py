@@ -120,7 +120,7 @@ def write_rung(held: Held, rung: Rung, rules: Rules, *, signed_at: int) -> Order
         rows = BotState.objects.filter(**held.mine, **guard)
         if not rows.update(has_unsettled_orders=True, has_ladder=True):
             raise Outpaced(f"bot {held.bot.pk}: the rung came too late")
-        if rung.side is Side.BUY:
+        if rung.side is Side.BUY and not held.state.in_position:
             limits.check(held)
         order.save()
     held.refresh()

@@ -14,6 +14,7 @@ from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from trading.exchange import Fault, Unusable
 from trading.execution import Decision
+from trading.ladder import Rung
 from trading.market import FillReport, OrderReport, OrderStatus, OrderType, Side
 from trading.protective import Protective
 from trading.risk import Gate
@@ -154,6 +155,31 @@ def test_no_order_leaves_a_position_that_another_has_dealt_with(
     with pytest.raises(Outpaced):
         write[protects]()
     assert Order.objects.count() == 1
+
+
+TAKEN_FROM_RUNGS = [one for one in TAKEN if "has_protection" not in one]
+
+
+@pytest.mark.parametrize(
+    ("side", "meanwhile"),
+    [
+        *[(side, one) for side in Side for one in TAKEN_FROM_RUNGS],
+        (Side.BUY, {"duty": "exit", "status": "stopped", "reason": "by_owner"}),
+        (Side.BUY, {"counter_day": LONG_AGO.date()}),
+        (Side.SELL, {"has_protection": True}),
+        (Side.SELL, {"in_position": False, "position_side": ""}),
+    ],
+    ids=str,
+)
+def test_a_rung_that_comes_too_late_is_not_written(
+    holding: Bench, side: Side, meanwhile: dict[str, Any]
+) -> None:
+    held, before = claim(holding), Order.objects.count()
+    change(holding, **meanwhile)
+    rung = Rung(level=1, side=side, price=D(90), amount=D(1))
+    with pytest.raises(Outpaced):
+        intents.write_rung(held, rung, holding.market.market, signed_at=SIGNED)
+    assert Order.objects.count() == before
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from bots.models import Account, BotConfig, BotState, Fill, Order, Outpaced, Use
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from trading.execution import Decision
+from trading.ladder import Rung
 from trading.market import Side
 from trading.risk import Gate
 
@@ -64,6 +65,9 @@ def test_a_place_that_went_meanwhile_is_not_taken_twice(alice: User) -> None:
     one.enter()
     with pytest.raises(Outpaced, match="positions"):
         intents.write_intent(held, BUY, other.market.market, signed_at=0, command=None)
+    rung = Rung(level=1, side=Side.BUY, price=D(90), amount=D(1))
+    with pytest.raises(Outpaced, match="positions"):
+        intents.write_rung(held, rung, other.market.market, signed_at=0)
     assert Order.objects.count() == 1
 
 

@@ -8,7 +8,7 @@ from bots import failpoints, invariants, recompute, reconcile
 from bots.models import BotConfig, BotState, Fill, Order
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
-from trading.exchange import Fault, Rejected, Unreachable
+from trading.exchange import Can, Fault, Rejected, Unreachable
 
 #: Safety orders 10, 20 and 30 % below, each as large as the base order of 200 USDT.
 DCA: dict[str, Any] = {
@@ -206,6 +206,11 @@ def test_fees_in_coins_are_sold_with_the_nearest_line(bench: Maker) -> None:
     asked = sum(amount for side, _price, amount in resting(b) if side == "sell")
     have = b.state.current_position_size
     assert 0 <= have - asked < b.market.market.amount_step
+    b.market.price = D(101)
+    b.tick()
+    b.tick()
+    # The rests of fees, too small to be sold, belong to no line: each buys again.
+    assert ("buy", D(90), D("2.22222")) in resting(b)
     assert sound(b)
 
 
@@ -234,6 +239,44 @@ def test_coins_that_its_own_sales_hold_are_free_to_its_stop(bench: Maker) -> Non
     assert found.gate == "stop_loss"
     assert (b.state.in_position, resting(b)) == (False, [])
     assert sound(b)
+
+
+def test_after_one_that_trades_at_once_the_next_tick_decides_anew(bench: Maker) -> None:
+    b = bench(**DCA)
+    b.tick()
+    b.market.price = D(75)
+    b.tick()
+    assert [(order.level, order.status) for order in b.orders] == [(0, "filled"), (1, "filled")]
+    b.tick()
+    assert [order.level for order in b.orders] == [0, 1, 2]
+
+
+def test_one_question_tells_of_all_rungs_of_which_nothing_is_new(bench: Maker) -> None:
+    b = laddered(bench, **GRID)
+    assert b.exchange is not None
+    b.exchange.find_error = Unreachable(Fault.NETWORK, "not asked")
+    found = b.tick()
+    assert found is not None
+    assert found.gate == "ladder"
+
+
+def test_sales_take_the_place_of_a_stop_at_the_exchange(bench: Maker) -> None:
+    b = bench(**DCA, stop_loss_perc=D(40))
+    exchange = b.scripted()
+    exchange.can = frozenset({Can.STOP})
+    b.tick()
+    b.tick()
+    assert b.state.has_protection
+    b.bot.refresh_from_db()
+    b.bot.strategy, b.bot.params = "grid", GRID["params"]
+    b.bot.save()
+    BotState.objects.filter(pk=b.bot.pk).update(
+        lots={"3": {"amount": "2", "bought": "2", "value": "200"}}
+    )
+    b.tick()
+    b.tick()
+    assert ("sell", D(110), D(2)) in resting(b)
+    assert (b.state.has_protection, b.state.protection) == (False, "watched")
 
 
 def test_what_trades_at_once_moves_the_levels_on_the_page(bench: Maker) -> None:
