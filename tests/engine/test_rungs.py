@@ -206,11 +206,11 @@ def test_fees_in_coins_are_sold_with_the_nearest_line(bench: Maker) -> None:
     asked = sum(amount for side, _price, amount in resting(b) if side == "sell")
     have = b.state.current_position_size
     assert 0 <= have - asked < b.market.market.amount_step
-    b.market.price = D(101)
+    b.exchange.fee_currency = "USDT"
+    b.market.price = D(95)
     b.tick()
-    b.tick()
-    # The rests of fees, too small to be sold, belong to no line: each buys again.
-    assert ("buy", D(90), D("2.22222")) in resting(b)
+    # What is left of the line's units is too little to be sold: the line buys again.
+    assert ("buy", D(80), D("2.5")) in resting(b)
     assert sound(b)
 
 
