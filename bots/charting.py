@@ -45,7 +45,8 @@ class Chart:
     that are stored.
 
     `levels`: entry, stop, trailing, target and liquidation of the open position, and the last
-    price that the bot saw, in quote currency; those that there are.
+    price that the bot saw, in quote currency; those that there are. `rungs`: side and price of
+    each order of a ladder that rests.
     """
 
     key: str
@@ -56,7 +57,8 @@ class Chart:
     count: int
     bars: tuple[Bar, ...]
     levels: dict[str, Decimal]
-    marks: tuple[Mark, ...]
+    rungs: tuple[tuple[str, Decimal], ...] = ()
+    marks: tuple[Mark, ...] = ()
 
 
 def key_of(bot: BotConfig) -> candles.Key:
@@ -68,7 +70,7 @@ def version_of(bot: BotConfig) -> str:
     """Return a text that changes with whatever the bot's chart shows. Two small queries."""
     key = key_of(bot)
     fill = bot.fills.order_by("-pk").values_list("pk", flat=True).first()
-    shown = (key, candles.stamp(key), fill, sorted(levels_of(bot).items()))
+    shown = (key, candles.stamp(key), fill, sorted(levels_of(bot).items()), rungs_of(bot))
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
@@ -87,6 +89,15 @@ def levels_of(bot: BotConfig) -> dict[str, Decimal]:
             "liquidation": state.liquidation_price,
         }
     return {name: price for name, price in named.items() if price is not None}
+
+
+def rungs_of(bot: BotConfig) -> tuple[tuple[str, Decimal], ...]:
+    """Return side and price of each order of a ladder that rests, oldest first."""
+    state = bot.state_or_none
+    if state is None or not state.has_ladder:
+        return ()
+    rows = bot.orders.filter(purpose=Order.Purpose.RUNG, is_settled=False, price__isnull=False)
+    return tuple(rows.order_by("pk").values_list("side", "price"))
 
 
 def chart_of(
@@ -109,6 +120,7 @@ def chart_of(
         count=len(stored) if stored else 0,
         bars=tuple(_bar(row, tick) for row in rows if row[0] >= since),
         levels=levels_of(bot),
+        rungs=rungs_of(bot),
         marks=marks_of(bot, stored.times[0]) if stored else (),
     )
 

@@ -10,7 +10,7 @@
     const table = document.getElementById("candle-table");
     const legend = box.querySelector(".legend");
     const colour = (name) => getComputedStyle(box.querySelector(`.c-${name}`)).color;
-    const STYLES = { entry: "Solid", stop: "Dashed", trailing: "Dotted", target: "LargeDashed", liquidation: "SparseDotted", last: "SparseDotted" };
+    const STYLES = { entry: "Solid", stop: "Dashed", trailing: "Dotted", target: "LargeDashed", liquidation: "SparseDotted", last: "SparseDotted", buy: "Dotted", sell: "Dotted" };
     const narrow = box.clientWidth < 560;
     // Pixels of a candle with its margin, and the candles' places kept free for the names of the lines.
     const [WIDTH, RIGHT] = narrow ? [6, 9] : [7, 16];
@@ -70,7 +70,7 @@
       const range = found && found.priceRange;
       if (!range) return found;
       const height = range.maxValue - range.minValue || range.maxValue / 1000;
-      const near = levels.map((level) => Number(level.price));
+      const near = levels.filter((level) => !level.tone).map((level) => Number(level.price));
       const kept = near.filter((price) => price > range.minValue - REACH * height && price < range.maxValue + REACH * height);
       return { ...found, priceRange: { minValue: Math.min(range.minValue, ...kept), maxValue: Math.max(range.maxValue, ...kept) } };
     };
@@ -100,8 +100,8 @@
         if (!kinds.has(kind)) series.removePriceLine(line);
         if (!kinds.has(kind)) lines.delete(kind);
       }
-      for (const { kind, label, short, price } of levels) {
-        const options = { price: Number(price), title: narrow ? short : label, color: colour(kind), lineWidth: 1, lineStyle: library.LineStyle[STYLES[kind]], axisLabelVisible: true };
+      for (const { kind, label, short, price, tone = kind } of levels) {
+        const options = { price: Number(price), title: narrow ? short : label, color: colour(tone), lineWidth: 1, lineStyle: library.LineStyle[STYLES[tone]], axisLabelVisible: true };
         if (lines.has(kind)) lines.get(kind).applyOptions(options);
         else lines.set(kind, series.createPriceLine(options));
       }

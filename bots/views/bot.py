@@ -25,6 +25,7 @@ from bots.templatetags.show import number
 from bots.views import chart, words
 from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
+from bots.views.exposure import rungs_of
 from bots.views.present import Shown, market_of
 
 #: Decisions in the panel: a changed panel stays under 6 kB.
@@ -131,6 +132,7 @@ def panel_context(bot: BotConfig) -> dict[str, Any]:
         "state": state,
         "now": shown.now,
         "decisions": _decisions(shown, newest),
+        "rungs": rungs_of(shown.open_orders, state.last_price if state else None),
         "balance": _balance(bot, shown),
         "comparison": _comparison(bot) if _is_off_for_a_difference(bot) else None,
         "start_balance": settings.PAPER_START_BALANCE,

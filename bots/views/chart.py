@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from bots.charting import Bar, Chart, Mark, chart_of, version_of
 from bots.models import BotConfig, Market
+from bots.models.ledger import SIDES
 from bots.templatetags.show import amount, decimals_of, price, side_of
 from bots.views.common import Request, find_or_404, unchanged
 from bots.views.present import IDLE, Shown, market_of
@@ -134,7 +135,10 @@ def _told(bot: BotConfig, chart: Chart, shown: Shown) -> dict[str, Any]:
         "count": chart.count,
         "label": label_of(bot, chart),
         "candles": [_numbers(bar) for bar in chart.bars],
-        "levels": [_level(name, value, chart) for name, value in _lines(chart)],
+        "levels": [
+            *(_level(name, value, chart) for name, value in _lines(chart)),
+            *(_rung(number, side, at, chart) for number, (side, at) in enumerate(chart.rungs)),
+        ],
         "fills": [_fill(mark, chart, shown) for mark in chart.marks],
     }
 
@@ -142,6 +146,12 @@ def _told(bot: BotConfig, chart: Chart, shown: Shown) -> dict[str, Any]:
 def _level(name: str, value: Decimal, chart: Chart) -> dict[str, str]:
     texts = {"label": str(LABELS[name]), "short": str(SHORT[name])}
     return {"kind": name, **texts, "price": price_text(value, chart.tick)}
+
+
+def _rung(number: int, side: str, value: Decimal, chart: Chart) -> dict[str, str]:
+    text = str(SIDES[side])
+    line = {"kind": f"rung{number}", "label": text, "short": text}
+    return {**line, "price": price_text(value, chart.tick), "tone": side}
 
 
 def _numbers(bar: Bar) -> list[float]:

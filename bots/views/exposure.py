@@ -1,5 +1,6 @@
 """What a bot risks as its pages show it: levels, limits, open profit, and orders that rest."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -59,6 +60,31 @@ def unrealised_of(state: BotState) -> Decimal | None:
     if not state.in_position or state.last_price is None:
         return None
     return state.position.unrealized(state.last_price)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rung:
+    """One order of a ladder that rests: what is left of it, and how far away its price is in %."""
+
+    order: Order
+    price: Decimal
+    left: Decimal
+    distance: Decimal | None
+
+
+def rungs_of(orders: Iterable[Order], last: Decimal | None) -> list[Rung]:
+    """Return the rungs among open orders, the highest price first."""
+    found = [
+        Rung(
+            order=order,
+            price=order.price,
+            left=order.amount - order.filled,
+            distance=distance(order.price, last),
+        )
+        for order in orders
+        if order.purpose == Order.Purpose.RUNG and order.price is not None
+    ]
+    return sorted(found, key=lambda rung: rung.price, reverse=True)
 
 
 def levels_of(bot: BotConfig, state: BotState | None) -> list[Level]:

@@ -11,11 +11,14 @@ from django.utils.translation import gettext as _
 from bots import markets
 from bots.forms import BotForm
 from bots.forms.fields import read_number
+from bots.forms.params import PREFIX
 from bots.lifecycle import Mode, PositionType
 from bots.models import Market
 from bots.models.fields import plain
 from bots.templatetags.show import money
 from bots.views.exposure import HUNDRED, quote_of
+from trading import strategies
+from trading.strategies import Param, ParamErrors
 
 #: Texts as they were typed, or checked values.
 Values = Mapping[str, Any]
@@ -25,12 +28,14 @@ Values = Mapping[str, Any]
 class Stakes:
     """What a bot puts in, all in quote currency: None where it is not (or not yet) said.
 
-    `size` is one entry, `stop` what a trade that hits its stop loses, `left` what it is worth at
-    the nearest stop, `worst` the day's limit.
+    `size` is one entry, `most` all orders of a ladder together (else None), `stop` what a trade
+    that hits its stop loses, `left` what an entry is worth at the nearest stop, `worst` the day's
+    limit.
     """
 
     capital: Decimal | None
     size: Decimal | None
+    most: Decimal | None
     stop: Decimal | None
     left: Decimal | None
     worst: Decimal | None
@@ -47,7 +52,8 @@ class Stakes:
         return cls(
             capital=capital,
             size=size,
-            stop=_share(size, stop),
+            most=(most := _most(size, values)),
+            stop=_share(most or size, stop),
             left=None if size is None else size * (HUNDRED - near) / HUNDRED,
             worst=_share(capital, number_of(values, "max_daily_loss_perc")),
         )
@@ -66,7 +72,8 @@ FIXED = "position_size_fixed"
 
 def values_of(form: BotForm) -> dict[str, str]:
     """Return what a form's inputs hold now, as texts."""
-    return {name: str(form[name].value() or "") for name in BotForm.Meta.fields}
+    names = [*BotForm.Meta.fields, *(name for name in form.fields if name.startswith(PREFIX))]
+    return {name: str(form[name].value() or "") for name in names}
 
 
 def number_of(values: Values, name: str) -> Decimal | None:
@@ -82,6 +89,33 @@ def number_of(values: Values, name: str) -> Decimal | None:
 
 def _share(whole: Decimal | None, perc: Decimal | None) -> Decimal | None:
     return whole * perc / HUNDRED if whole is not None and perc else None
+
+
+def _most(size: Decimal | None, values: Values) -> Decimal | None:
+    """Return what all orders of a ladder are worth; None: it has none, or parameters are wrong."""
+    name = str(values.get("strategy") or "")
+    ladder, strategy = strategies.ladder_of(name), strategies.STRATEGIES.get(name)
+    if ladder is None or strategy is None or size is None:
+        return None
+    params = values.get("params")
+    if not isinstance(params, Mapping):
+        params = {
+            param.name: typed
+            for param in strategy.params
+            if (typed := _typed(values, param)) is not None
+        }
+    try:
+        return size * ladder.most(strategies.clean(strategy, params))
+    except ParamErrors:
+        return None
+
+
+def _typed(values: Values, param: Param) -> object:
+    """Return a parameter as the form's input holds it; None: it is not there, or no number."""
+    typed = values.get(PREFIX + param.name)
+    if typed is None or param.type in ("choice", "bool"):
+        return typed
+    return number_of(values, PREFIX + param.name)
 
 
 def notes(values: Values) -> dict[str, Any]:
@@ -124,6 +158,8 @@ def judge(market: Market | None, symbol: str, stakes: Stakes, *, is_listed: bool
             warnings.append(_("The exchange has halted %(symbol)s.") % {"symbol": symbol})
     if stakes.size is not None and stakes.capital is not None and stakes.size > stakes.capital:
         warnings.append(_("One entry is larger than the initial capital."))
+    elif stakes.most is not None and stakes.capital is not None and stakes.most > stakes.capital:
+        warnings.append(_("All orders together are worth more than the initial capital."))
     return Verdict(refusals=tuple(refusals), warnings=tuple(warnings))
 
 
@@ -168,6 +204,9 @@ def _sentences(values: Values, stakes: Stakes, currency: str) -> Iterator[str]:
     words = {"quote": currency}
     if stakes.size is not None:
         yield _("Each entry: %(size)s %(quote)s.") % {**words, "size": money(stakes.size)}
+    if stakes.most is not None:
+        all_of_them = {**words, "most": money(stakes.most)}
+        yield _("All its orders together: up to %(most)s %(quote)s.") % all_of_them
     leverage = number_of(values, "leverage") or Decimal(1)
     is_futures = values.get("position_type") == PositionType.FUTURES
     if stakes.size is not None and is_futures and leverage > 1:

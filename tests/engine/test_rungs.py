@@ -196,7 +196,7 @@ def test_a_part_of_a_rung_is_sold_as_far_as_it_goes_and_the_rest_goes_on_resting
 
 
 def test_fees_in_coins_are_sold_with_the_nearest_line(bench: Maker) -> None:
-    b = bench(**GRID)
+    b = bench(**GRID, position_size_fixed=D(201))
     b.scripted()
     assert b.exchange is not None
     b.exchange.fee_currency = "BTC"
@@ -210,7 +210,7 @@ def test_fees_in_coins_are_sold_with_the_nearest_line(bench: Maker) -> None:
     b.market.price = D(95)
     b.tick()
     # What is left of the line's units is too little to be sold: the line buys again.
-    assert ("buy", D(80), D("2.5")) in resting(b)
+    assert ("buy", D(80), D("2.5125")) in resting(b)
     assert sound(b)
 
 

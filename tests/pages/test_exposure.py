@@ -358,3 +358,19 @@ def test_the_numbers_of_the_new_rules_are_words_times_and_money(
     assert "direction long and short" in text
     assert "there is 71,000.12 limit 70,000.00" in text
     assert "The exchange liquidated the position." in text
+
+
+def test_the_panel_and_the_chart_show_what_rests_of_a_ladder(alice: User, client: Client) -> None:
+    bot = bot_of(alice)
+    columns = holding(has_ladder=True, last_price=Decimal(100))
+    state_of(bot, "running", "in_position", "trade", **columns)
+    for side, price, level in (("buy", 90, 1), ("sell", 110, 2)):
+        values = {"purpose": "rung", "client_order_id": f"bs1{level}", "level": level}
+        resting_order(bot, side=side, price=Decimal(price), **values)
+    panel = client.get(f"/bots/{bot.pk}/panel/")
+    rows = [(rung.order.side, rung.price, rung.distance) for rung in panel.context["rungs"]]
+    assert rows == [("sell", 110, 10), ("buy", 90, -10)]
+    assert "Orders that wait for their price" in text_of(panel)
+    told = client.get(f"/bots/{bot.pk}/candles/").json()["levels"]
+    lines = [(line["tone"], Decimal(line["price"])) for line in told if "tone" in line]
+    assert lines == [("buy", 90), ("sell", 110)]

@@ -235,3 +235,14 @@ def test_a_round_needs_an_end(alice: User, client: Client) -> None:
     assert "A round ends at its target" in text_of(client.post("/bots/new/", typed))
     assert client.post("/bots/new/", typed | {"take_profit_perc": "2"}).status_code == 302
     assert BotConfig.objects.get().strategy == "dca"
+
+
+def test_the_check_says_what_all_orders_of_a_ladder_come_to(client: Client) -> None:
+    query = "/bots/check/?symbol=BTC/USDT&initial_capital=1000&position_size_fixed=100"
+    text = text_of(client.get(f"{query}&strategy=dca&stop_loss_perc=10"))
+    assert "All its orders together: up to 600.00 USDT." in text
+    assert "loses about 60.00 USDT" in text
+    more = text_of(client.get(f"{query}&strategy=dca&param_orders=10&param_volume_scale=1"))
+    assert "up to 1,100.00 USDT" in more
+    assert "All orders together are worth more than the initial capital." in more
+    assert "All its orders" not in text_of(client.get(f"{query}&strategy=macd"))

@@ -315,7 +315,8 @@ def both(trader: User, name: str, values: dict[str, Any]) -> Result:
     assert result.position == state.position
     stats = DayStats.objects.filter(bot=bot).exclude(trades=0, pnl=0)
     days = {row.day: (row.pnl, row.trades) for row in stats}
-    assert {day: (one.pnl, one.trades) for day, one in result.days.items()} == days
+    found = {day: (one.pnl, one.trades) for day, one in result.days.items()}
+    assert {day: sums for day, sums in found.items() if any(sums)} == days
     held = {row.currency: row.units for row in PaperBalance.objects.filter(account=bot.account)}
     assert (result.quote, result.base) == (held.get("USDT", FUNDS), held.get("BTC", D(0)))
     ends = StateEvent.objects.filter(bot=bot, move="switch_off")

@@ -126,6 +126,10 @@ class HasLadder(Protocol):
 
     sells: bool
 
+    def most(self, values: Values) -> Decimal:
+        """Return how many times the position size all orders of the ladder are worth together."""
+        ...
+
     def rungs(self, ground: "Ground", values: Values) -> "Drawn":
         """Return the limit orders that it wants to rest. Pure."""
         ...

@@ -142,6 +142,13 @@ class Dca:
         action, why = (Action.BUY, "dca.low") if is_low else (Action.NONE, "dca.high")
         return Signal(action=action, why=why, numbers=numbers)
 
+    def most(self, values: Values) -> Decimal:
+        """Return the base order and every safety order, in position sizes."""
+        size, scale = _decimal(values, "size") / HUNDRED, _decimal(values, "volume_scale")
+        with localcontext(EXACT):
+            orders = range(int(values["orders"]))
+            return 1 + sum((size * scale**number for number in orders), Decimal(0))
+
     def rungs(self, ground: Ground, values: Values) -> Drawn:
         """Return the next safety orders of an open round, the highest price first."""
         with localcontext(EXACT):

@@ -134,6 +134,10 @@ class Grid:
         }
         return Signal(action=action, why=why, numbers=numbers)
 
+    def most(self, values: Values) -> Decimal:
+        """Return the lines that buy, each of them one position size."""
+        return Decimal(int(values["lines"]) - 1)
+
     def rungs(self, ground: Ground, values: Values) -> Drawn:
         """Return the sells above, nearest first, then the buys below, nearest first."""
         most, ask = int(values["resting"]), ground.quote.ask
