@@ -7,7 +7,17 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from bots.lifecycle import Duty, Mode
-from bots.models import BotConfig, BotState, Command, Decision, Order, PaperOrder, StoredCandles
+from bots.models import (
+    Alert,
+    AlertDelivery,
+    BotConfig,
+    BotState,
+    Command,
+    Decision,
+    Order,
+    PaperOrder,
+    StoredCandles,
+)
 
 BATCH = 1000
 #: How long the candles of a market outlive the last bot that watched it.
@@ -21,10 +31,11 @@ class Pruned:
     decisions: int
     commands: int
     paper_orders: int
+    alerts: int
 
 
 def prune(before: datetime) -> Pruned:
-    """Delete decisions, ended commands and answered paper orders from before that moment.
+    """Delete decisions, ended commands, answered paper orders and told alerts of before then.
 
     The newest decision of a bot stays, however old: its page and the next tick refer to it. So
     does the paper exchange's answer to an order that is not settled: it will be asked for.
@@ -34,8 +45,13 @@ def prune(before: datetime) -> Pruned:
     commands = Command.objects.filter(ended_at__lt=before).exclude(status=Command.Status.PENDING)
     settled = Order.objects.filter(client_order_id=OuterRef("client_order_id"), is_settled=True)
     answers = PaperOrder.objects.filter(Exists(settled), created_at__lt=before)
+    told = Alert.objects.filter(told_at__lt=before)
+    ended = AlertDelivery.objects.filter(ended_at__lt=before)
     return Pruned(
-        decisions=_delete(decisions), commands=_delete(commands), paper_orders=_delete(answers)
+        decisions=_delete(decisions),
+        commands=_delete(commands),
+        paper_orders=_delete(answers),
+        alerts=_delete(told) + _delete(ended),
     )
 
 

@@ -1,30 +1,36 @@
-"""Moves stored exchange keys to the first key of FERNET_KEYS, so that old ones can be retired."""
+"""Moves stored secrets to the first key of FERNET_KEYS, so that old ones can be retired."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.db.models import BinaryField, ExpressionWrapper, F, QuerySet
+from django.db.models import BinaryField, ExpressionWrapper, F, Model, QuerySet
 
-from bots.models import ApiKey
+from bots.models import AlertChannel, ApiKey
 from bots.models.fields import Undecryptable
 
 SECRETS = ("api_key", "secret_key", "passphrase")
+#: Each table with its secret columns.
+TABLES: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
+    (ApiKey, SECRETS),
+    (AlertChannel, ("secret_url",)),
+)
 ATTEMPTS = 5
 
 
 @dataclass(slots=True, kw_only=True)
 class Rotation:
-    """What became of the stored keys: how many, and the ids that nobody can open or that moved on.
+    """What became of the stored secrets: how many rows, and which nobody can open or moved on.
 
-    `contended`: replaced again and again while we tried; the next run takes them.
+    Keys by their number, alert channels as "channel 7". `contended`: replaced again and again while
+    we tried; the next run takes them.
     """
 
     rotated: int = 0
     current: int = 0
-    undecryptable: list[int] = field(default_factory=list)
-    contended: list[int] = field(default_factory=list)
+    undecryptable: list[int | str] = field(default_factory=list)
+    contended: list[int | str] = field(default_factory=list)
 
 
 def rotate(*, dry_run: bool = False) -> Rotation:
@@ -36,29 +42,49 @@ def rotate(*, dry_run: bool = False) -> Rotation:
     """
     keys = [Fernet(key) for key in settings.FERNET_KEYS]
     done = Rotation()
-    for pk in ApiKey.objects.order_by("pk").values_list("pk", flat=True).iterator(chunk_size=500):
-        for _ in range(ATTEMPTS):
-            if _rotate_one(pk, keys, done, dry_run=dry_run):
-                break
-        else:
-            done.contended.append(pk)
+    for model, columns in TABLES:
+        rows = model._default_manager.order_by("pk")
+        for pk in rows.values_list("pk", flat=True).iterator(chunk_size=500):
+            row = Row(model=model, columns=columns, pk=pk)
+            for _ in range(ATTEMPTS):
+                if _rotate_one(row, keys, done, dry_run=dry_run):
+                    break
+            else:
+                done.contended.append(row.name)
     return done
 
 
-def _rotate_one(pk: int, keys: list[Fernet], done: Rotation, *, dry_run: bool) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row with secret columns."""
+
+    model: type[Model]
+    columns: tuple[str, ...]
+    pk: int
+
+    @property
+    def name(self) -> int | str:
+        return self.pk if self.model is ApiKey else f"channel {self.pk}"
+
+    @property
+    def tokens(self) -> "QuerySet[Any, dict[str, Any]]":
+        return tokens(self.model._default_manager.filter(pk=self.pk), self.columns)
+
+
+def _rotate_one(row: Row, keys: list[Fernet], done: Rotation, *, dry_run: bool) -> bool:
     """Bring one row up to date; False if somebody rewrote it in between."""
-    stored = tokens(ApiKey.objects.filter(pk=pk)).first()
+    stored = row.tokens.first()
     if stored is None:
         return True
     try:
-        fresh = {name: _under_first(bytes(stored[f"{name}_token"]), keys) for name in SECRETS}
+        fresh = {name: _under_first(bytes(stored[f"{name}_token"]), keys) for name in row.columns}
     except InvalidToken:
-        done.undecryptable.append(pk)
+        done.undecryptable.append(row.name)
         return True
     if all(token is None for token in fresh.values()):
         done.current += 1
         return True
-    if not dry_run and not _replace(pk, stored, fresh):
+    if not dry_run and not _replace(row, stored, fresh):
         return False
     done.rotated += 1
     return True
@@ -73,18 +99,20 @@ def _under_first(token: bytes, keys: list[Fernet]) -> bytes | None:
     return None
 
 
-def _replace(pk: int, stored: dict[str, Any], fresh: dict[str, bytes | None]) -> bool:
-    unchanged = {f"{name}_token": stored[f"{name}_token"] for name in SECRETS}
+def _replace(row: Row, stored: dict[str, Any], fresh: dict[str, bytes | None]) -> bool:
+    unchanged = {f"{name}_token": stored[f"{name}_token"] for name in row.columns}
     changes = {name: raw(token) for name, token in fresh.items() if token is not None}
-    return bool(tokens(ApiKey.objects.filter(pk=pk)).filter(**unchanged).update(**changes))
+    return bool(row.tokens.filter(**unchanged).update(**changes))
 
 
-def tokens(rows: QuerySet[ApiKey]) -> QuerySet[ApiKey, dict[str, Any]]:
+def tokens(
+    rows: QuerySet[Any], columns: tuple[str, ...] = SECRETS
+) -> "QuerySet[Any, dict[str, Any]]":
     """Return the stored bytes of `rows`, not decrypted, as `<column>_token`."""
-    columns = {
-        f"{name}_token": ExpressionWrapper(F(name), output_field=BinaryField()) for name in SECRETS
+    bare = {
+        f"{name}_token": ExpressionWrapper(F(name), output_field=BinaryField()) for name in columns
     }
-    found: QuerySet[ApiKey, dict[str, Any]] = rows.annotate(**columns).values(*columns)
+    found: QuerySet[Any, dict[str, Any]] = rows.annotate(**bare).values(*bare)
     return found
 
 

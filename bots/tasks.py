@@ -13,6 +13,7 @@ from celery.signals import worker_init, worker_ready
 from bots import accounts, control, reset, schedule, tick, transferring, watchlist
 from bots import reconcile as reconciling
 from bots import sweep as sweeping
+from bots.alerts import turn
 from bots.meters import shared_meters
 from bots.models import Heartbeat
 from bots.watch import inspection
@@ -74,6 +75,11 @@ def canary() -> None:
 @shared_task
 def inspect() -> None:
     inspection.inspect()
+
+
+@shared_task
+def send_alerts() -> None:
+    turn.run()
 
 
 @shared_task

@@ -289,6 +289,13 @@ PAPER_FEE_PERC = Decimal(env.str("PAPER_FEE_PERC", default="0.1"))
 PAPER_SLIPPAGE_PERC = Decimal(env.str("PAPER_SLIPPAGE_PERC", default="0.05"))
 PAPER_START_BALANCE = Decimal(env.str("PAPER_START_BALANCE", default="10000"))
 
+# -- Alerts ---------------------------------------------------------------------------------------
+ALERTS_SECONDS = env.int("ALERTS_SECONDS", default=20)
+ALERTS_WINDOW_SECONDS = env.float("ALERTS_WINDOW_SECONDS", default=600)
+# Webhooks and mail servers in private networks, and http: for tests, and for sites whose users are
+# trusted like their operator.
+ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
+
 # -- Logs -----------------------------------------------------------------------------------------
 LOGGING = logs.config(
     level=env.str("LOG_LEVEL", default="INFO"), fmt=env.str("LOG_FORMAT", default="console")

@@ -3,6 +3,7 @@
 from bots.api.access import access
 from bots.api.accounts import router as accounts
 from bots.api.activity import router as activity
+from bots.api.alerts import router as alerts
 from bots.api.bots import router as bots
 from bots.api.bulk import router as bulk
 from bots.api.candles import router as candles
@@ -32,6 +33,7 @@ install(api)
 # Before /bots/{id}/...: its name is no id.
 api.add_router("/bots", bulk, tags=["bots"])
 api.add_router("/activity", activity, tags=["activity"])
+api.add_router("/alerts", alerts, tags=["alerts"])
 api.add_router("/bots", bots, tags=["bots"])
 api.add_router("/bots", decisions, tags=["bots"])
 api.add_router("/bots", candles, tags=["bots"])

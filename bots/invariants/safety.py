@@ -15,6 +15,12 @@ from trading.market import Side
 #: Moves after which nothing may be opened, until a start or the reset of a pause.
 OFF = frozenset({Move.STOP, Move.SWITCH_OFF, Move.PAUSE})
 
+#: What holds secrets, by the name of its rows.
+SECRETS = {
+    "key": "SELECT id, api_key, secret_key, passphrase FROM bots_apikey",
+    "alert channel": "SELECT id, secret_url FROM bots_alertchannel",
+}
+
 
 def nothing_is_opened_after_a_stop(_: datetime, among: Among = EVERY) -> Iterator[Violation]:
     """I4: no entry was written in an epoch in which its bot was off."""
@@ -60,12 +66,13 @@ def secrets_are_encrypted(_: datetime, among: Among = EVERY) -> Iterator[Violati
     if not among.is_first:
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, api_key, secret_key, passphrase FROM bots_apikey")
-        for key_id, *columns in cursor.fetchall():
-            tokens = [bytes(column) for column in columns if column not in (None, b"", "")]
-            if not all(token.startswith(b"gAAAA") for token in tokens):
-                text = f"key {key_id} is stored in the clear"
-                yield Violation(code="I10", bot_id=None, text=text)
+        for name, query in SECRETS.items():
+            cursor.execute(query)
+            for pk, *columns in cursor.fetchall():
+                tokens = [bytes(column) for column in columns if column not in (None, b"", "")]
+                if not all(token.startswith(b"gAAAA") for token in tokens):
+                    text = f"{name} {pk} is stored in the clear"
+                    yield Violation(code="I10", bot_id=None, text=text)
 
 
 def orders_have_a_price_behind_them(_: datetime, among: Among = EVERY) -> Iterator[Violation]:

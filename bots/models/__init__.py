@@ -1,6 +1,7 @@
 """What a user owns, one noun a file."""
 
 from bots.models.account import Account, ApiKey, Balance, Comparison, KeyEvent, User
+from bots.models.alert import Alert, AlertChannel, AlertDelivery, AlertScan, AlertSettings
 from bots.models.bot import BotConfig
 from bots.models.candles import StoredCandles
 from bots.models.command import Command
@@ -19,6 +20,11 @@ from bots.models.watch import Watch
 
 __all__ = [
     "Account",
+    "Alert",
+    "AlertChannel",
+    "AlertDelivery",
+    "AlertScan",
+    "AlertSettings",
     "ApiKey",
     "ApiToken",
     "Balance",

@@ -7,6 +7,7 @@ beat itself runs is in `bots.schedule.beat`.
 
 from bots.schedule.nudge import nudge, nudge_spread, queued, send, together
 from bots.schedule.rows import (
+    ALERTS,
     CANARY,
     MIDNIGHT,
     RUN_BOT,
@@ -23,6 +24,7 @@ from bots.schedule.rows import (
 )
 
 __all__ = [
+    "ALERTS",
     "CANARY",
     "MIDNIGHT",
     "RUN_BOT",

@@ -1,4 +1,4 @@
-"""The rows that beat goes by: one PeriodicTask per bot with duty, and the platform's own three."""
+"""The rows that beat goes by: one PeriodicTask per bot with duty, and the platform's own four."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -20,6 +20,7 @@ RUN_BOT = "bots.tasks.run_bot"
 MIDNIGHT = "midnight reset"
 SWEEP = "sweep"
 CANARY = "canary"
+ALERTS = "alerts"
 
 
 def row_name(bot_id: int) -> str:
@@ -134,7 +135,7 @@ def beat_seen() -> datetime | None:
 
 
 def ensure_platform_rows() -> None:
-    """Make sure that the midnight reset, the sweep and the worker's canary are scheduled."""
+    """Make sure that midnight reset, sweep, the worker's canary and alerts are scheduled."""
     # Those who make them at once may lock beat's own row in a circle; the next sweep looks again.
     with suppress(OperationalError), transaction.atomic():
         _make_platform_rows()
@@ -147,6 +148,8 @@ def _make_platform_rows() -> None:
     _platform_row(SWEEP, "bots.tasks.sweep", interval=_every(sweep), expire_seconds=sweep)
     canary = max(settings.CANARY_SECONDS // 3, 1)
     _platform_row(CANARY, "bots.tasks.canary", interval=_every(canary), expire_seconds=canary)
+    alerts = settings.ALERTS_SECONDS
+    _platform_row(ALERTS, "bots.tasks.send_alerts", interval=_every(alerts), expire_seconds=alerts)
 
 
 def _midnight() -> CrontabSchedule:

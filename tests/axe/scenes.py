@@ -12,7 +12,10 @@ from allauth.account.utils import user_pk_to_url_str
 from django.utils import timezone
 
 from bots import candles, control
+from bots.alerts import addresses, channels
 from bots.models import (
+    AlertChannel,
+    AlertDelivery,
     ApiKey,
     BotConfig,
     BotState,
@@ -23,6 +26,7 @@ from bots.models import (
     User,
     Watch,
 )
+from bots.models.alert import USUAL
 from tests.axe.addresses import Address
 from tests.doors.content import fill, resting_order
 from tests.pages.builders import bot_of, candles_of, decision, filled, holding, market, state_of
@@ -161,6 +165,23 @@ def _keys(owner: User) -> ApiKey:
     return key
 
 
+def _channels(owner: User) -> AlertChannel:
+    """A channel that works, one that waits for its receiver, one that is off; with messages."""
+    link = addresses.webhook("https://hooks.example.org/services/a-long-secret")
+    mail = addresses.mail("alice@example.com")
+    shown = channels.add(owner, "webhook", link, label="Phone", kinds=USUAL)
+    channels.add(owner, "mail", mail, label="", kinds=USUAL)
+    off = channels.add(owner, "webhook", link, label=LONG_NAME[:40], kinds=[])
+    AlertChannel.objects.filter(pk=off.pk).update(is_on=False, off_reason="failing")
+    subject = f"▲ {LONG_NAME}: error - exchange not reachable (12 times)"[:120]
+    told = {"kind": "error", "subject": subject, "body": f"{subject}\n{REJECTED}", "alerts": 12}
+    for status, fault in (("sent", ""), ("pending", "timeout"), ("failed", "answer")):
+        AlertDelivery.objects.create(
+            channel=shown, status=status, fault=fault, code=503, attempts=2, **told
+        )
+    return shown
+
+
 def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Address]:
     """Pages beside the first look of each: other states, filters, questions, mistakes."""
     reset = f"{user_pk_to_url_str(alice)}-{default_token_generator.make_token(alice)}"
@@ -171,6 +192,7 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         f"/bots/new/?template={alice.templates.get().pk}",
         f"/bots/{holder.pk}/decisions/{holder.decisions.latest('pk').pk}/",
         "/activity/?errors=1",
+        "/profile/notifications/new/?service=telegram",
         "/?status=error",
         "/markets/?exchange=kraken",
         "/markets/?q=nothing+is+called+so",
@@ -187,6 +209,8 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         "/bots/new/",
         "/templates/",
         "/bots/bulk/",
+        "/profile/notifications/",
+        "/profile/notifications/log/",
     ]
     return [
         *(Address(path=path, viewer="trader") for path in trader),
@@ -225,6 +249,7 @@ def build(settings: Any) -> Scene:
     content = fill(alice)
     key = _keys(alice)
     holder = _holder(alice)
+    channel = _channels(alice)
     differs = _differing(alice, content.key)
     bots = [*_paper_bots(alice), differs, _short(alice, key)]
     BotState.objects.filter(pk=content.bot.pk).update(last_ok_at=timezone.now())
@@ -235,6 +260,11 @@ def build(settings: Any) -> Scene:
         "bot-decision": {"pk": content.bot.pk, "number": content.bot.decisions.latest("pk").pk},
         "key-delete": {"pk": key.pk},
         "templates/": {"pk": alice.templates.get().pk},
+        "channel": {"pk": channel.pk},
+        "channel-log": {"pk": channel.pk},
+        "channel-test": {"pk": channel.pk},
+        "channel-delete": {"pk": channel.pk},
+        "channel-confirm": {"pk": channel.pk, "token": "some-token"},
         "account-limits": {"pk": key.account_id},
         "account-transfer": {"pk": key.account_id},
         "transfer-close": {"pk": content.key.account.transfers.get().pk},

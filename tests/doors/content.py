@@ -8,9 +8,13 @@ from typing import Any
 from django.utils import timezone
 
 from bots import control, portable, tick
+from bots.alerts import addresses, channels
 from bots.meters import Meters
 from bots.models import (
     Account,
+    Alert,
+    AlertChannel,
+    AlertDelivery,
     ApiKey,
     ApiToken,
     Balance,
@@ -96,6 +100,16 @@ def resting_order(bot: BotConfig, **values: Any) -> Order:
     return order
 
 
+def _told(owner: User, bot: BotConfig) -> None:
+    """An alert, and the message that told it to a channel with a secret address."""
+    link = addresses.webhook(f"https://hooks.example.org/{CANARIES[1]}/something-else")
+    channel = channels.add(owner, "webhook", link, label="", kinds=["error"])
+    AlertChannel.objects.filter(pk=channel.pk).update(is_on=False)
+    now = timezone.now()
+    Alert.objects.create(owner=owner, bot=bot, kind="error", reason="clock", at=now, key="event:0")
+    AlertDelivery.objects.create(channel=channel, kind="error", subject="▲ Traded: error", body="")
+
+
 def fill(owner: User) -> Content:
     """Make one of everything for `owner`."""
     bot = traded_bot(owner)
@@ -152,6 +166,7 @@ def fill(owner: User) -> Content:
         },
     )
     portable.keep(owner, "Recipe", idle)
+    _told(owner, bot)
     token = ApiToken.issue(owner, "script")
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
     return Content(owner=owner, bot=bot, idle=idle, key=key, token=token)

@@ -33,6 +33,8 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("GET", "/bots/{bot}/candles", "read", None),
     ("POST", "/bots/bulk", "trade", {"verb": "stop"}),
     ("GET", "/activity", "read", None),
+    ("GET", "/alerts/channels", "read", None),
+    ("GET", "/alerts/messages", "read", None),
     ("GET", "/bot-configs", "read", None),
     ("POST", "/bot-configs", "trade", PAPER),
     ("GET", "/bot-configs/export", "read", None),

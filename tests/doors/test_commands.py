@@ -13,6 +13,9 @@ from django.utils import timezone
 from bots import schedule, stopping, tick
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import (
+    Alert,
+    AlertChannel,
+    AlertDelivery,
     ApiToken,
     BotConfig,
     BotState,
@@ -258,15 +261,26 @@ def test_prune_keeps_history_and_what_is_still_needed(
     monkeypatch.setattr("bots.housekeeping.BATCH", 1)
     bot = traded_bot(alice)
     kept = {model: model.objects.count() for model in (Order, Fill, StateEvent, DayStats)}
-    assert run("prune", "--days", 30)[1] == ["deleted: 0 decisions, 0 commands, 0 paper orders"]
+    assert run("prune", "--days", 30)[1] == [
+        "deleted: 0 decisions, 0 commands, 0 paper orders, 0 alerts and messages"
+    ]
     old = timezone.now() - timedelta(days=31)
+    for told_at in (old, None):
+        Alert.objects.create(owner=alice, kind="error", at=old, told_at=told_at, key=str(told_at))
+    channel = AlertChannel.objects.create(owner=alice, service="webhook", secret_url="jsons://h")
+    for ended_at in (old, None):
+        AlertDelivery.objects.create(channel=channel, kind="error", ended_at=ended_at)
     Decision.objects.update(last_at=old)
     Command.objects.update(ended_at=old)
     PaperOrder.objects.update(created_at=old)
     open_order = Order.objects.filter(bot=bot).latest("pk")
     Order.objects.filter(pk=open_order.pk).update(is_settled=False)
-    assert run("prune", "--days", 30)[1] == ["deleted: 2 decisions, 3 commands, 2 paper orders"]
+    assert run("prune", "--days", 30)[1] == [
+        "deleted: 2 decisions, 3 commands, 2 paper orders, 2 alerts and messages"
+    ]
     assert Decision.objects.get().pk == BotState.objects.get(pk=bot.pk).decision_id
+    assert Alert.objects.get().told_at is None
+    assert AlertDelivery.objects.get().ended_at is None
     assert PaperOrder.objects.get().client_order_id == open_order.client_order_id
     assert {model: model.objects.count() for model in kept} == kept
 

@@ -68,10 +68,10 @@ def test_a_run_that_was_cut_short_is_taken_up(
     keys, new = rotated
     replace = rotation._replace
 
-    def dies(pk: int, *rest: Any) -> bool:
-        if pk == keys[1].pk:
+    def dies(row: rotation.Row, *rest: Any) -> bool:
+        if row.pk == keys[1].pk:
             raise KeyboardInterrupt
-        return replace(pk, *rest)
+        return replace(row, *rest)
 
     monkeypatch.setattr(rotation, "_replace", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -107,11 +107,11 @@ def test_a_secret_that_is_replaced_meanwhile_is_not_overwritten(
     keys, _ = rotated
     replace = rotation._replace
 
-    def late(pk: int, *rest: Any) -> bool:
-        if pk == keys[0].pk:
+    def late(row: rotation.Row, *rest: Any) -> bool:
+        if row.pk == keys[0].pk:
             # The owner is quicker: the row holds another secret when ours arrives.
-            ApiKey.objects.filter(pk=pk).update(secret_key="quicker")
-        return replace(pk, *rest)
+            ApiKey.objects.filter(pk=row.pk).update(secret_key="quicker")
+        return replace(row, *rest)
 
     monkeypatch.setattr(rotation, "_replace", late)
     done = rotation.rotate()
@@ -127,9 +127,9 @@ def test_a_key_that_is_deleted_meanwhile_is_no_error(
 ) -> None:
     replace = rotation._replace
 
-    def late(pk: int, *rest: Any) -> bool:
-        ApiKey.objects.filter(pk=pk).delete()
-        return replace(pk, *rest)
+    def late(row: rotation.Row, *rest: Any) -> bool:
+        ApiKey.objects.filter(pk=row.pk).delete()
+        return replace(row, *rest)
 
     monkeypatch.setattr(rotation, "_replace", late)
     done = rotation.rotate()

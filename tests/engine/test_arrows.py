@@ -83,13 +83,14 @@ FLOORS: list[set[str]] = [
         "portable",
         "watch",
         "activity",
+        "alerts",
         "charting",
         "replaying",
     },
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
 ]
-SECRETS = {"api_key", "secret_key", "passphrase"}
+SECRETS = {"api_key", "secret_key", "passphrase", "secret_url"}
 
 
 def sources(*folders: str) -> list[Path]:
@@ -194,12 +195,17 @@ def test_only_the_schedule_imports_django_celery_beat() -> None:
     assert "bots.schedule.rows" in found
 
 
-def test_the_web_process_never_imports_ccxt() -> None:
+def test_only_the_courier_imports_apprise() -> None:
+    assert importers("apprise", "bots", "botsite", "trading") == {"bots.alerts.courier"}
+    assert importers("bots.alerts.courier", "bots", "botsite", "trading") == set()
+
+
+def test_the_web_process_imports_neither_ccxt_nor_apprise() -> None:
     program = (
         "import sys; import botsite.wsgi; from django.urls import get_resolver;"
         "get_resolver().url_patterns; import botsite.urls;"
         "from django.contrib import admin; admin.autodiscover();"
-        "sys.exit(1 if any(m.split('.')[0] == 'ccxt' for m in sys.modules) else 0)"
+        "sys.exit(1 if {m.split('.')[0] for m in sys.modules} & {'ccxt', 'apprise'} else 0)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program],
@@ -210,7 +216,7 @@ def test_the_web_process_never_imports_ccxt() -> None:
         timeout=60,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr or "ccxt was imported"
+    assert ran.returncode == 0, ran.stderr or "ccxt or apprise was imported"
 
 
 # -- one writer of the state row ------------------------------------------------------------------
@@ -321,8 +327,8 @@ def test_a_reader_of_secrets_is_seen(source: str) -> None:
     assert reads_secret(ast.parse(source))
 
 
-def test_only_connect_reads_the_secrets_of_a_key() -> None:
+def test_only_connect_and_delivery_read_secrets() -> None:
     readers = {
         module_of(path) for path in sources("bots", "botsite") if reads_secret(tree_of(path))
     }
-    assert readers == {"bots.connect"}
+    assert readers == {"bots.connect", "bots.alerts.delivery"}

@@ -144,17 +144,18 @@ def test_equal_intervals_made_by_hand_do_not_confuse_it(bench: Maker) -> None:
 def test_the_platforms_own_rows_are_made_once_and_made_right_again(db: None, settings: Any) -> None:
     schedule.ensure_platform_rows()
     schedule.ensure_platform_rows()
-    names = {"midnight reset", "sweep", "canary"}
+    names = {"midnight reset", "sweep", "canary", "alerts"}
     own = PeriodicTask.objects.filter(name__in=names)
     assert {row.name: row.task for row in own} == {
         "midnight reset": "bots.tasks.daily_reset",
         "sweep": "bots.tasks.sweep",
         "canary": "bots.tasks.canary",
+        "alerts": "bots.tasks.send_alerts",
     }
     own.update(enabled=False)
     settings.SWEEP_SECONDS = 17
     schedule.ensure_platform_rows()
-    assert own.filter(enabled=True).count() == 3
+    assert own.filter(enabled=True).count() == 4
     assert PeriodicTask.objects.get(name="sweep").interval.every == 17
     crontab = PeriodicTask.objects.get(name="midnight reset").crontab
     assert (crontab.hour, crontab.minute, str(crontab.timezone)) == ("0", "0", "UTC")
@@ -211,7 +212,7 @@ def test_platform_rows_that_many_make_at_once_are_made_once() -> None:
         thread.join()
     assert failures == []
     names = PeriodicTask.objects.exclude(task=schedule.RUN_BOT).values_list("name", flat=True)
-    assert sorted(names) == [schedule.CANARY, schedule.MIDNIGHT, schedule.SWEEP]
+    assert sorted(names) == [schedule.ALERTS, schedule.CANARY, schedule.MIDNIGHT, schedule.SWEEP]
 
 
 def test_two_equal_midnights_are_no_error(db: None) -> None:

@@ -8,7 +8,16 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from bots.models import ApiKey, ApiToken, BotConfig, BotState, Command, Transfer, User
+from bots.models import (
+    AlertDelivery,
+    ApiKey,
+    ApiToken,
+    BotConfig,
+    BotState,
+    Command,
+    Transfer,
+    User,
+)
 from tests.pages.builders import (
     HTMX,
     bot_of,
@@ -54,6 +63,11 @@ OWNED = {
     "template-rename": "POST",
     "template-delete": "GET POST",
     "token-revoke": "POST",
+    "channel": "GET POST",
+    "channel-log": "GET",
+    "channel-test": "POST",
+    "channel-confirm": "GET POST",
+    "channel-delete": "GET POST",
 }
 #: Pages that show the reader's own rows.
 PERSONAL = {
@@ -81,6 +95,9 @@ PERSONAL = {
     "keys": "GET POST",
     "profile": "GET POST",
     "token-create": "POST",
+    "alerts": "GET POST",
+    "alerts-log": "GET",
+    "channel-new": "GET POST",
     "status": "GET",
 }
 #: Pages of what belongs to all, beside which stands the reader's own.
@@ -117,8 +134,10 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
         "template-delete": bot.owner.templates.get().pk,
         "token-revoke": token.pk,
     }
+    numbers |= {name: bot.owner.alert_channels.get().pk for name in OWNED if "channel" in name}
     found = {name: path for path, name in _patterns(get_resolver())}
     number = bot.decisions.get().pk
+    found["channel-confirm"] = found["channel-confirm"].replace("<str:token>", "some-token")
     found["bot-decision"] = found["bot-decision"].replace("<int:number>", str(number))
     return {
         name: "/" + found[name].replace("<int:pk>", str(numbers.get(name, bot.pk)))
@@ -129,6 +148,7 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
 @pytest.fixture
 def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     from bots import control, portable
+    from bots.alerts import addresses, channels
 
     bot = bot_of(alice, name="Alice's secret bot")
     portable.keep(alice, "Recipe of Alice's secret bot", bot)
@@ -148,6 +168,11 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
         expires_at=timezone.now(),
     )
     ApiToken.issue(alice, "alice token")
+    link = addresses.webhook("https://hooks.example.org/alices-own-place")
+    made = channels.add(alice, "webhook", link, label="Channel of a secret bot", kinds=["error"])
+    AlertDelivery.objects.create(
+        channel=made, kind="error", subject="secret bot", body="secret bot"
+    )
     return bot, key, ApiToken.objects.get(owner=alice)
 
 
@@ -178,6 +203,7 @@ def test_nobody_else_sees_or_moves_what_alice_owns(
     assert ApiToken.objects.get(pk=token.pk).revoked_at is None
     assert Transfer.objects.get().status == "unknown"
     assert bot.owner.templates.get().name == "Recipe of Alice's secret bot"
+    assert bot.owner.alert_channels.get().deliveries.count() == 1
 
 
 def test_a_foreign_bot_and_an_unknown_one_get_the_same_answer(

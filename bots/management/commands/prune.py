@@ -18,7 +18,8 @@ def _days(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Delete decisions, ended commands and answered paper orders that are older than N days."
+        "Delete decisions, ended commands, answered paper orders and told alerts with their"
+        " messages that are older than N days."
         " Orders, fills, days and events are history: they stay. Exit code: 0."
     )
 
@@ -29,5 +30,5 @@ class Command(BaseCommand):
         done = housekeeping.prune(timezone.now() - timedelta(days=days))
         self.stdout.write(
             f"deleted: {done.decisions} decisions, {done.commands} commands,"
-            f" {done.paper_orders} paper orders"
+            f" {done.paper_orders} paper orders, {done.alerts} alerts and messages"
         )

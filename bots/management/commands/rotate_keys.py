@@ -10,10 +10,10 @@ from bots import rotation
 
 class Command(BaseCommand):
     help = (
-        "Encrypt all stored exchange keys with the first key of FERNET_KEYS. Run it after putting a"
-        " new key in front; when it reports nothing left, the old one may go. It can be cut short"
-        " and run again. Exit codes: 0 all keys are under the first key, 1 some could not be"
-        " opened or moved."
+        "Encrypt all stored exchange keys and alert addresses with the first key of FERNET_KEYS."
+        " Run it after putting a new key in front; when it reports nothing left, the old one may"
+        " go. It can be cut short and run again. Exit codes: 0 all are under the first key, 1 some"
+        " could not be opened or moved."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
