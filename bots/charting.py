@@ -96,8 +96,8 @@ def rungs_of(bot: BotConfig) -> tuple[tuple[str, Decimal], ...]:
     state = bot.state_or_none
     if state is None or not state.has_ladder:
         return ()
-    rows = bot.orders.filter(purpose=Order.Purpose.RUNG, is_settled=False, price__isnull=False)
-    return tuple(rows.order_by("pk").values_list("side", "price"))
+    rows = bot.orders.filter(purpose=Order.Purpose.RUNG, is_settled=False).order_by("pk")
+    return tuple((row.side, row.price) for row in rows if row.price is not None)
 
 
 def chart_of(
