@@ -9,11 +9,13 @@ from datetime import timedelta
 
 from celery import shared_task
 from celery.signals import worker_init, worker_ready
+from django.conf import settings
 
 from bots import accounts, control, reset, schedule, tick, transferring, watchlist
 from bots import reconcile as reconciling
 from bots import sweep as sweeping
 from bots.alerts import turn
+from bots.backtests import running as backtesting
 from bots.meters import shared_meters
 from bots.models import Heartbeat
 from bots.watch import inspection
@@ -62,6 +64,7 @@ def reconcile(bot_id: int) -> None:
 @shared_task
 def sweep() -> None:
     sweeping.sweep()
+    backtesting.recover()
     schedule.send("bots.tasks.inspect")
 
 
@@ -75,6 +78,14 @@ def canary() -> None:
 @shared_task
 def inspect() -> None:
     inspection.inspect()
+
+
+# It watches its own time; Celery's limits are for one that cannot.
+@shared_task(
+    soft_time_limit=settings.BACKTEST_SECONDS + 30, time_limit=settings.BACKTEST_SECONDS + 60
+)
+def backtest(run_id: int) -> None:
+    backtesting.run(run_id)
 
 
 @shared_task

@@ -296,6 +296,17 @@ ALERTS_WINDOW_SECONDS = env.float("ALERTS_WINDOW_SECONDS", default=600)
 # trusted like their operator.
 ALERTS_ALLOW_PRIVATE = env.bool("ALERTS_ALLOW_PRIVATE", default=False)
 
+# -- Backtests ------------------------------------------------------------------------------------
+# At most so many at once on all workers: one fewer than these have, or ticks wait for them.
+BACKTEST_WORKERS = env.int("BACKTEST_WORKERS", default=1)
+BACKTEST_SECONDS = env.int("BACKTEST_SECONDS", default=600)
+BACKTEST_MEMORY_MB = env.int("BACKTEST_MEMORY_MB", default=1024)
+BACKTEST_LOST_SECONDS = env.int("BACKTEST_LOST_SECONDS", default=90)
+BACKTEST_MAX_CANDLES = env.int("BACKTEST_MAX_CANDLES", default=600_000)
+BACKTESTS_OPEN_PER_USER = env.int("BACKTESTS_OPEN_PER_USER", default=3)
+BACKTESTS_PER_DAY = env.int("BACKTESTS_PER_DAY", default=200)
+BACKTESTS_KEPT = env.int("BACKTESTS_KEPT", default=200)
+
 # -- Logs -----------------------------------------------------------------------------------------
 LOGGING = logs.config(
     level=env.str("LOG_LEVEL", default="INFO"), fmt=env.str("LOG_FORMAT", default="console")

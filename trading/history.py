@@ -58,12 +58,13 @@ def _rows(lines: Iterable[Sequence[str]], timeframe: str) -> Iterator[tuple[floa
         except ValueError as error:
             raise BadHistory(f"line {number}: {error}") from error
         at = at * 1000 if at < SECONDS_END else at if at < MS_END else at // 1000
-        if problem := _problem(at, prices, length):
+        if problem := problem_of(at, prices, length):
             raise BadHistory(f"line {number}: {problem}")
         yield at, *prices
 
 
-def _problem(at: int, prices: Sequence[float], length: int) -> str:
+def problem_of(at: int, prices: Sequence[float], length: int) -> str:
+    """Return why an opening (ms) and its prices and volume are no candle; "": they are one."""
     if len(prices) != len(COLUMNS):
         return f"{len(prices) + 1} columns, not 6"
     opened, high, low, close, volume = prices

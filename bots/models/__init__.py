@@ -2,6 +2,7 @@
 
 from bots.models.account import Account, ApiKey, Balance, Comparison, KeyEvent, User
 from bots.models.alert import Alert, AlertChannel, AlertDelivery, AlertScan, AlertSettings
+from bots.models.backtest import BacktestData, BacktestRun
 from bots.models.bot import BotConfig
 from bots.models.candles import StoredCandles
 from bots.models.command import Command
@@ -27,6 +28,8 @@ __all__ = [
     "AlertSettings",
     "ApiKey",
     "ApiToken",
+    "BacktestData",
+    "BacktestRun",
     "Balance",
     "BotConfig",
     "BotState",

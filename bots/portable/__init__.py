@@ -12,7 +12,7 @@ from bots.portable.document import (
     settings_of,
 )
 from bots.portable.entry import Entry, Made, carry_out, make, plan
-from bots.portable.templates import filled_in, free_name, keep, names_of, rename
+from bots.portable.templates import filled_in, free_name, keep, names_of, read_draft, rename
 
 __all__ = [
     "MOST",
@@ -32,6 +32,7 @@ __all__ = [
     "make",
     "names_of",
     "plan",
+    "read_draft",
     "rename",
     "settings_of",
 ]

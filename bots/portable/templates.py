@@ -1,6 +1,6 @@
 """Templates: kept from a bot's settings, and filled into a new one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import transaction
 
@@ -51,9 +51,14 @@ def filled_in(template: BotTemplate) -> BotConfig:
 
     What an older version kept and this one does not know, or cannot read, is left out.
     """
-    bot = BotConfig(name=template.name)
-    for name, value in template.settings.items():
-        if name not in SETTINGS or name == "name":
+    return read_draft({**template.settings, "name": template.name})
+
+
+def read_draft(settings: Mapping[str, object]) -> BotConfig:
+    """Return an unsaved bot with these settings as JSON; what cannot be read is left out."""
+    bot = BotConfig()
+    for name, value in settings.items():
+        if name not in SETTINGS:
             continue
         try:
             setattr(bot, name, read_setting(name, value))

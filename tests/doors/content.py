@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from bots import control, portable, tick
 from bots.alerts import addresses, channels
+from bots.backtests import asking, running
+from bots.backtests.asking import Wanted
 from bots.meters import Meters
 from bots.models import (
     Account,
@@ -17,6 +19,7 @@ from bots.models import (
     AlertDelivery,
     ApiKey,
     ApiToken,
+    BacktestRun,
     Balance,
     BotConfig,
     BotState,
@@ -110,6 +113,15 @@ def _told(owner: User, bot: BotConfig) -> None:
     AlertDelivery.objects.create(channel=channel, kind="error", subject="▲ Traded: error", body="")
 
 
+def tried(bot: BotConfig, hours: int = 3) -> BacktestRun:
+    """Return a backtest of a bot that has ended, tried by the worker's own function."""
+    until = timezone.now()
+    wanted = Wanted(since=until - timedelta(hours=hours), until=until)
+    found = running.run(asking.ask(bot.owner, bot, wanted, origin="bot", of=bot).pk)
+    assert found is not None
+    return found
+
+
 def fill(owner: User) -> Content:
     """Make one of everything for `owner`."""
     bot = traded_bot(owner)
@@ -154,6 +166,7 @@ def fill(owner: User) -> Content:
         defaults={"base": "ETH", "quote": "USDT", "amount_step": 1, "price_tick": 1},
     )
     Watch.put(owner, market, on=True)
+    tried(bot)
     idle = control.create(
         owner,
         {

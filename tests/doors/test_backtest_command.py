@@ -118,7 +118,7 @@ def test_what_cannot_be_tried_is_said(bot: BotConfig, candles: Path, tmp_path: P
         with pytest.raises(CommandError, match=match):
             backtest(bot.pk, **options)
 
-    refusal("needs a bot on the simulated exchange", days=3)
+    refusal("not all of these days are kept", days=3)
     refusal("No such file", candles=tmp_path / "none.csv")
     (tmp_path / "bad.csv").write_text("no,candle\nx,y\n", encoding="utf-8")
     refusal("line 2: ", candles=tmp_path / "bad.csv")

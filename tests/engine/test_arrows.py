@@ -73,7 +73,6 @@ FLOORS: list[set[str]] = [
         "outcome",
         "watchlist",
         "decisions",
-        "backtesting",
     },
     {
         "invariants",
@@ -86,6 +85,7 @@ FLOORS: list[set[str]] = [
         "alerts",
         "charting",
         "replaying",
+        "backtests",
     },
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},
@@ -179,6 +179,7 @@ def test_a_page_never_reaches_an_exchange() -> None:
     """Balance, key checks and market rules are rows that workers refresh."""
     asking = ["bots.connect", "bots.tick", "bots.accounts", "bots.reconcile", "bots.settle"]
     asking += ["bots.transferring", "bots.watchlist"]
+    asking += ["bots.backtests.past", "bots.backtests.running"]
     doors = ["bots/views", "bots/api", "bots/forms", "bots/templatetags"]
     for module in asking:
         assert importers(module, *doors) == set(), module

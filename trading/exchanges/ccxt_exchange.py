@@ -127,9 +127,7 @@ class CcxtFeed:
 
     def candles(self, symbol: str, timeframe: str, count: int) -> Candles:
         """Return the newest `count` candles that are closed by the exchange's own clock."""
-        self.markets.known(symbol)
-        if timeframe not in (self._client.raw.timeframes or {}):
-            raise Unusable(Fault.MARKET_UNKNOWN, f"{self.name} has no {timeframe} candles")
+        self._known(symbol, timeframe)
         now, length = self.now(), TIMEFRAMES[timeframe]
         rows: list[tuple[float, ...]] = []
         since = (now // length - count) * length
@@ -141,6 +139,17 @@ class CcxtFeed:
             since = int(page[-1][0]) + length
         closed = [row for row in rows if row[0] + length <= now]
         return Candles.from_rows(symbol, timeframe, closed[-count:] if count else [])
+
+    def past(self, symbol: str, timeframe: str, since: int) -> list[tuple[float, ...]]:
+        """Return a page of closed candles that opened at `since` (Unix ms) or later."""
+        self._known(symbol, timeframe)
+        closed = self.now() - TIMEFRAMES[timeframe]
+        return [row for row in self._page(symbol, timeframe, since, PAGE) if row[0] <= closed]
+
+    def _known(self, symbol: str, timeframe: str) -> None:
+        self.markets.known(symbol)
+        if timeframe not in (self._client.raw.timeframes or {}):
+            raise Unusable(Fault.MARKET_UNKNOWN, f"{self.name} has no {timeframe} candles")
 
     def _page(
         self, symbol: str, timeframe: str, since: int | None, limit: int

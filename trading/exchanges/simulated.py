@@ -16,6 +16,7 @@ from trading.exchange import Fault, Unusable
 from trading.market import TIMEFRAMES, Candles, Quote, Rules
 
 KNOT_MS = 30_000  # the price is drawn every 30 s and moves straight in between
+PAGE = 5_000  # candles that are told at once
 LEVELS = 16  # grids: from 30 s up to 30 s * 2**16, about 23 days
 MASK = (1 << 64) - 1
 
@@ -84,13 +85,23 @@ class SimulatedFeed:
 
     def candles(self, symbol: str, timeframe: str, count: int) -> Candles:
         """Return the newest `count` closed candles."""
+        length = TIMEFRAMES[timeframe]
+        start = (self._clock() // length - count) * length
+        return Candles.from_rows(symbol, timeframe, self._rows(symbol, timeframe, start, count))
+
+    def past(self, symbol: str, timeframe: str, since: int) -> list[tuple[float, ...]]:
+        """Return a page of closed candles that opened at `since` (Unix ms) or later."""
+        length = TIMEFRAMES[timeframe]
+        first, end = -(-since // length), self._clock() // length
+        count = max(min(end - first, PAGE), 0)
+        return self._rows(symbol, timeframe, first * length, count)
+
+    def _rows(self, symbol: str, timeframe: str, start: int, count: int) -> list[tuple[float, ...]]:
         model, length = _model(symbol), TIMEFRAMES[timeframe]
-        end = self._clock() // length * length
-        per = length // KNOT_MS
-        start = end - count * length
+        end, per = start + count * length, length // KNOT_MS
         ticks = self._ticks(symbol, model, start // KNOT_MS, end // KNOT_MS)
         scale, salt = 10**model.decimals, _salt(self._seed, symbol, timeframe)
-        rows = []
+        rows: list[tuple[float, ...]] = []
         for number in range(count):
             inside = ticks[number * per : (number + 1) * per + 1]
             time = start + number * length
@@ -106,7 +117,7 @@ class SimulatedFeed:
                     round(model.volume * busy * length / 60_000, 4),
                 )
             )
-        return Candles.from_rows(symbol, timeframe, rows)
+        return rows
 
     def quote(self, symbol: str) -> Quote:
         """Return the price now, with bid and ask one tick below and above it."""

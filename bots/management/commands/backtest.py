@@ -10,15 +10,17 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from bots import backtesting
+from bots.backtests import past, plans
 from bots.management.commands._bot import BotCommand, find_bot
 from bots.models import BotConfig
 from trading import backtest, history, strategies
 from trading.backtest import Costs, Plan, Report, Result, Unsupported
 from trading.exchanges.simulated import SimulatedFeed
 from trading.history import BadHistory, History
+from trading.market import TIMEFRAMES
 from trading.rounding import readable
 
+DAY_MS = 86_400_000
 COLUMNS = ("at", "day", "side", "reason", "amount", "price", "value", "fee", "pnl")
 
 
@@ -37,7 +39,8 @@ class Command(BotCommand):
     help = (
         "Try a bot as it is set now on candles of the past, by the engine's own decisions, fills"
         " and limits. Sends nothing and changes nothing. Candles come from a CSV file (time, open,"
-        " high, low, close, volume; may be .gz) or, for the simulated exchange, from --days."
+        " high, low, close, volume; may be .gz) or, with --days, from what `history fetch` keeps;"
+        " the simulated exchange needs no files."
         " Exit codes: 1 it cannot be tried, 2 no such bot."
     )
 
@@ -45,7 +48,7 @@ class Command(BotCommand):
         super().add_arguments(parser)
         where = parser.add_mutually_exclusive_group(required=True)
         where.add_argument("--candles", type=Path, metavar="FILE", help="a CSV file of candles")
-        where.add_argument("--days", type=int, help="days of the simulated market, until now")
+        where.add_argument("--days", type=int, help="days until now, of the candles that are kept")
         parser.add_argument("--funds", type=number, help="quote currency at the start")
         parser.add_argument("--fee", type=number, help="percent of each order's value")
         parser.add_argument("--slippage", type=number, help="percent that the price gives way")
@@ -57,10 +60,10 @@ class Command(BotCommand):
         try:
             past = _past(bot, options["candles"], options["days"])
             costs = _costs(options)
-            plan = backtesting.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
+            plan = plans.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
             begun = time.perf_counter()
             result = backtest.run(plan)
-        except (backtesting.NoRules, BadHistory, Unsupported, OSError) as error:
+        except (plans.NoRules, BadHistory, Unsupported, OSError) as error:
             raise CommandError(str(error)) from None
         except (strategies.UnknownStrategy, strategies.ParamErrors) as error:
             raise CommandError(f"bot {bot.pk}: {error}") from None
@@ -97,16 +100,26 @@ class Command(BotCommand):
 def _past(bot: BotConfig, path: Path | None, days: int | None) -> History:
     if path is not None:
         return history.read_csv(path, bot.symbol, bot.timeframe)
-    if bot.exchange != SimulatedFeed.name:
-        raise CommandError("--days needs a bot on the simulated exchange; give --candles FILE")
     if not days or days < 1:
         raise CommandError("--days is 1 at least")
-    candles = backtesting.simulated(bot, days=days, end=int(time.time() * 1000))
-    return History(candles=candles, repeated=0, gaps=())
+    length = TIMEFRAMES[bot.timeframe]
+    until = int(time.time() * 1000) // length * length
+    since = until - days * DAY_MS
+    if bot.exchange == SimulatedFeed.name:
+        return past.simulated(bot.symbol, bot.timeframe, since, until, lambda _share: None)
+    found, lacking = past.stored(past.series_of(bot), since, until)
+    # What closed since the last fetch may lack: the backtest ends before it.
+    if not len(found.candles) or any(begin < found.candles.times[-1] for begin, _end in lacking):
+        begin = instant(since)[:10]
+        raise CommandError(
+            f"not all of these days are kept: manage.py history fetch {bot.exchange} {bot.symbol}"
+            f" {bot.timeframe} --since {begin}; or give --candles FILE"
+        )
+    return found
 
 
 def _costs(options: dict[str, Any]) -> Costs:
-    usual, hundred = backtesting.paper_costs(), Decimal(100)
+    usual, hundred = plans.paper_costs(), Decimal(100)
     fee, slippage = options["fee"], options["slippage"]
     return Costs(
         fee_rate=usual.fee_rate if fee is None else fee / hundred,

@@ -1,17 +1,22 @@
 """A bot's settings tried on candles of the past: what its plan is made of. Nothing is written."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from bots import markets
-from bots.models import BotConfig
+from bots import markets, portable
+from bots.models import BacktestRun, BotConfig
+from bots.models.fields import plain
 from trading import strategies
 from trading.backtest import Costs, Plan
 from trading.exchange import Unusable
 from trading.exchanges.simulated import SimulatedFeed
-from trading.market import TIMEFRAMES, Candles, Rules
+from trading.market import Candles, Rules
 
 HUNDRED = Decimal(100)
 
@@ -44,18 +49,17 @@ def rules_of(bot: BotConfig) -> Rules:
     )
 
 
-def simulated(bot: BotConfig, *, days: int, end: int) -> Candles:
-    """Return the simulated market's candles of the `days` before `end` (Unix ms)."""
-    feed = SimulatedFeed(settings.MARKET_SEED, lambda: end)
-    return feed.candles(bot.symbol, bot.timeframe, days * 86_400_000 // TIMEFRAMES[bot.timeframe])
-
-
 def paper_costs() -> Costs:
     """Return what trading costs a paper bot of this installation."""
     return Costs(
         fee_rate=settings.PAPER_FEE_PERC / HUNDRED,
         slippage=settings.PAPER_SLIPPAGE_PERC / HUNDRED,
     )
+
+
+def no_candles(bot: BotConfig) -> Candles:
+    """Return no candles of a bot's market: a plan on them tells whether it can be tried at all."""
+    return Candles.from_rows(bot.symbol, bot.timeframe, ())
 
 
 def plan_of(
@@ -82,3 +86,37 @@ def plan_of(
         funds=start if funds is None else funds,
         costs=costs or paper_costs(),
     )
+
+
+def draft_of(run: BacktestRun) -> BotConfig:
+    """Return an unsaved bot with what a run froze; what this version cannot read is left out."""
+    bot = portable.read_draft(run.settings)
+    bot.owner = run.owner
+    return bot
+
+
+def costs_of(run: BacktestRun) -> Costs:
+    """Return what a run assumes that trading costs."""
+    perc = {name: Decimal(run.assumed[f"{name}_perc"]) for name in ("fee", "slippage", "spread")}
+    return Costs(
+        fee_rate=perc["fee"] / HUNDRED,
+        slippage=perc["slippage"] / HUNDRED,
+        spread=perc["spread"] / HUNDRED,
+    )
+
+
+def plan_of_run(run: BacktestRun, candles: Candles) -> Plan:
+    """Return the plan of a run, with the market's rules as they are known now.
+
+    NoRules, strategies.UnknownStrategy, strategies.ParamErrors.
+    """
+    funds, zone = Decimal(run.assumed["funds"]), ZoneInfo(run.assumed["zone"])
+    plan = plan_of(draft_of(run), candles, costs=costs_of(run), funds=funds)
+    return replace(plan, zone=zone)
+
+
+def told(rules: Rules) -> Mapping[str, Any]:
+    """Return a market's rules as a run keeps them: numbers as text."""
+    numbers = ("amount_step", "price_tick", "min_amount", "min_notional", "taker_fee")
+    texts = {name: plain(getattr(rules, name)) for name in numbers}
+    return {"base": rules.base, "quote": rules.quote, **texts}

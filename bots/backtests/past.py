@@ -1,0 +1,89 @@
+"""Where candles of the past are: in files under DATA_DIR, or reckoned anew where simulated."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import cast
+
+from django.conf import settings
+from django.utils import timezone
+
+from bots.connect import feed_of
+from bots.lifecycle import Mode
+from bots.models import BotConfig
+from bots.models.validity import SIMULATED
+from bots.world import World
+from trading.archive import Archive, Fetched, Series, Stretch, fetch
+from trading.archive.fetch import Past
+from trading.exchanges.simulated import SimulatedFeed
+from trading.history import History, gaps
+from trading.market import TIMEFRAMES, Candles
+
+Tell = Callable[[float], None]
+
+
+def archive() -> Archive:
+    """Return this installation's files of candles."""
+    return Archive(settings.DATA_DIR / "history")
+
+
+def series_of(bot: BotConfig) -> Series:
+    """Return whose candles a backtest of a bot is made on: those of the live market."""
+    return Series(exchange=bot.exchange, symbol=bot.symbol, timeframe=bot.timeframe)
+
+
+def ms(at: datetime) -> int:
+    """Return an instant in Unix milliseconds."""
+    return round(at.timestamp() * 1000)
+
+
+def bring(
+    series: Series,
+    position_type: str,
+    since: int,
+    until: int,
+    tell: Tell,
+    feed: Past | None = None,
+) -> Fetched:
+    """Fetch what the archive lacks of a series from its exchange (for workers and operators).
+
+    ExchangeError; `tell` as in trading.archive.fetch. Pages never call this.
+    """
+    store = archive()
+    if not store.lacking(series, since, until):
+        return Fetched()
+    found = feed or cast("Past", feed_of(series.exchange, Mode.LIVE, World(), position_type))
+    return fetch(found, store, series, since, until, tell=tell)
+
+
+def stored(series: Series, since: int, until: int) -> tuple[History, list[Stretch]]:
+    """Return the archive's candles, and the stretches that were never fetched. Damaged."""
+    store = archive()
+    return store.read(series, since, until), store.lacking(series, since, until)
+
+
+def simulated(symbol: str, timeframe: str, since: int, until: int, tell: Tell) -> History:
+    """Return the simulated market's closed candles from `since` up to `until` (Unix ms)."""
+    now = ms(timezone.now())
+    feed, length = SimulatedFeed(settings.MARKET_SEED, lambda: now), TIMEFRAMES[timeframe]
+    rows: list[tuple[float, ...]] = []
+    at, end = -(-since // length) * length, min(until, now) // length * length
+    begun, whole = at, max(end - at, 1)
+    while at < end:
+        tell((at - begun) / whole)
+        page = feed.past(symbol, timeframe, at)
+        rows += [row for row in page if row[0] < end]
+        at += len(page) * length
+    candles = Candles.from_rows(symbol, timeframe, rows)
+    return History(candles=candles, repeated=0, gaps=gaps(candles))
+
+
+def candles_of(bot: BotConfig, since: int, until: int, tell: Tell) -> History:
+    """Return what a backtest of a bot is made on, fetched where it is not there yet.
+
+    For workers. ExchangeError, Damaged; `tell` hears which share is done and may raise to end it.
+    """
+    if bot.exchange == SIMULATED:
+        return simulated(bot.symbol, bot.timeframe, since, until, tell)
+    series = series_of(bot)
+    bring(series, bot.position_type, since, until, tell)
+    return archive().read(series, since, until)

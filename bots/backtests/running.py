@@ -1,0 +1,223 @@
+"""A worker's side of backtests: one is claimed, tried, and told of while it goes on.
+
+A run is claimed by one conditional update, so a message that comes twice tries nothing twice. What
+the worker writes holds only while the run is still its own: one that was silent for too long is
+somebody else's by then.
+"""
+
+import logging
+import time
+from datetime import timedelta
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from bots import schedule
+from bots.backtests import bounds, past, plans, results
+from bots.backtests.asking import RUN
+from bots.models import BacktestRun
+from trading import backtest, strategies
+from trading.archive import Damaged
+from trading.backtest import Plan, Result, Unsupported
+from trading.exchange import ExchangeError
+from trading.history import BadHistory, History
+from trading.strategies import StrategyFailed
+
+log = logging.getLogger(__name__)
+Status, Stage, Fault = BacktestRun.Status, BacktestRun.Stage, BacktestRun.Fault
+#: Where each stage begins and ends, percent of the whole.
+SPANS = {Stage.CANDLES: (0, 45), Stage.SIGNALS: (45, 75), Stage.WALK: (75, 99)}
+#: Seconds between two signs of life, and candles whose signals are asked for in one go.
+PACE, SLICE = 0.5, 20_000
+ATTEMPTS = 2
+
+
+class Canceled(Exception):
+    """The owner does not want it any more."""
+
+
+class Outlived(Exception):
+    """It takes longer than it may."""
+
+
+class Lost(Exception):
+    """The run is not this worker's any more: nothing of it may be written."""
+
+
+class Failed(Exception):
+    """There will be no result; `fault` says why."""
+
+    def __init__(self, fault: str, text: str) -> None:
+        super().__init__(text)
+        self.fault = fault
+
+
+class Held:
+    """A run that this worker has claimed; `tell` writes how far it is."""
+
+    def __init__(self, run: BacktestRun) -> None:
+        self.run = run
+        self.stage, self.progress = Stage.CANDLES, 0
+        self.begun = self.told_at = time.monotonic()
+        self.mine = BacktestRun.objects.filter(pk=run.pk, holder=run.holder, status=Status.RUNNING)
+
+    def tell(self, stage: BacktestRun.Stage, share: float) -> None:
+        """Write how far it is, now and then. Canceled, Outlived, Lost."""
+        begin, end = SPANS[stage]
+        self.progress = begin + int((end - begin) * min(max(share, 0.0), 1.0))
+        is_new, self.stage = stage != self.stage, stage
+        if is_new or time.monotonic() - self.told_at >= PACE:
+            self.beat()
+
+    def beat(self) -> None:
+        """Give a sign of life. Canceled, Outlived, Lost."""
+        self.told_at = time.monotonic()
+        if self.told_at - self.begun > settings.BACKTEST_SECONDS:
+            raise Outlived
+        wanted = self.mine.filter(is_unwanted=False)
+        if wanted.update(stage=self.stage, progress=self.progress, seen_at=timezone.now()):
+            return
+        raise Canceled if self.mine.exists() else Lost
+
+    def done(self, plan: Plan, result: Result, found: History) -> None:
+        """Write the result, if the run is still this worker's. Lost."""
+        figures = results.summary_of(plan, result, backtest.report(plan, result), found)
+        figures["seconds"] = f"{time.monotonic() - self.begun:.1f}"
+        with transaction.atomic():
+            results.keep(self.run, plan, result, found)
+            rules = plans.told(plan.rules)
+            changed = self.mine.update(
+                status=Status.DONE,
+                progress=100,
+                stage="",
+                summary=figures,
+                assumed={**self.run.assumed, "rules": rules},
+                ended_at=timezone.now(),
+            )
+            if not changed:
+                raise Lost
+
+    def end(self, status: BacktestRun.Status, fault: str = "", error: str = "") -> None:
+        """Write that there is no result, if the run is still this worker's."""
+        self.mine.update(
+            status=status, stage="", fault=fault, error=error[:500], ended_at=timezone.now()
+        )
+
+
+def run(run_id: int) -> BacktestRun | None:
+    """Try a queued run and return it; None if there is nothing to try, or no room for it now."""
+    held = _claim(run_id)
+    if held is None:
+        return None
+    try:
+        with bounds.memory(settings.BACKTEST_MEMORY_MB):
+            _try(held)
+    except Canceled:
+        held.end(Status.CANCELED)
+    except Lost:
+        log.warning("backtest %s was taken for dead and is not this worker's any more", run_id)
+    except Outlived:
+        held.end(Status.FAILED, Fault.TIME)
+    except MemoryError:
+        held.end(Status.FAILED, Fault.MEMORY)
+    except Failed as error:
+        held.end(Status.FAILED, error.fault, str(error))
+    except Exception as error:
+        # A door: whatever it was, the owner is told, and the next run gets its turn.
+        log.exception("backtest %s", run_id)
+        held.end(Status.FAILED, Fault.INTERNAL, type(error).__name__)
+    _next()
+    held.run.refresh_from_db()
+    return held.run
+
+
+def _claim(run_id: int) -> Held | None:
+    running = BacktestRun.objects.filter(status=Status.RUNNING)
+    if running.count() >= settings.BACKTEST_WORKERS:
+        return None  # whoever ends sends the next one
+    now, holder = timezone.now(), uuid4().hex
+    claimed = BacktestRun.objects.filter(pk=run_id, status=Status.QUEUED).update(
+        status=Status.RUNNING,
+        holder=holder,
+        attempts=F("attempts") + 1,
+        stage=Stage.CANDLES,
+        progress=0,
+        started_at=now,
+        seen_at=now,
+    )
+    if not claimed:
+        return None
+    return Held(BacktestRun.objects.select_related("owner").get(pk=run_id))
+
+
+def _try(held: Held) -> None:
+    found = _candles(held)
+    try:
+        plan = plans.plan_of_run(held.run, found.candles)
+        plan.check()
+    except (plans.NoRules, Unsupported, strategies.UnknownStrategy) as error:
+        raise Failed(Fault.NOT_TRIED, str(error)) from error
+    except strategies.ParamErrors as error:
+        raise Failed(Fault.NOT_TRIED, str(error)) from error
+    if len(found.candles) < 2:
+        raise Failed(Fault.CANDLES, "")
+    try:
+        actions = _actions(held, plan)
+    except StrategyFailed as error:
+        raise Failed(Fault.STRATEGY, str(error)) from error
+    held.tell(Stage.WALK, 0)
+    with bounds.every(1.0, held.beat):
+        result = backtest.run(plan, actions)
+    held.tell(Stage.WALK, 1)
+    held.done(plan, result, found)
+
+
+def _candles(held: Held) -> History:
+    bot = plans.draft_of(held.run)
+    since, until = past.ms(held.run.since), past.ms(held.run.until)
+    try:
+        return past.candles_of(bot, since, until, lambda share: held.tell(Stage.CANDLES, share))
+    except ExchangeError as error:
+        raise Failed(Fault.EXCHANGE, error.text) from error
+    except (BadHistory, Damaged) as error:
+        raise Failed(Fault.CANDLES, str(error)) from error
+
+
+def _actions(held: Held, plan: Plan) -> bytes:
+    """Ask the strategy slice by slice: what it says of a candle depends on its window alone."""
+    count, window = len(plan.candles), plan.strategy.window(plan.values)
+    said = bytearray()
+    for begin in range(0, count, SLICE):
+        held.tell(Stage.SIGNALS, begin / count)
+        first = max(begin - window, 0)
+        part = plan.candles.cut(first, min(begin + SLICE, count))
+        said += backtest.actions(part, plan.strategy, plan.values)[begin - first :]
+    return bytes(said)
+
+
+def _next() -> None:
+    """Send the oldest run that waits."""
+    waiting = BacktestRun.objects.filter(status=Status.QUEUED).order_by("pk")
+    pk = waiting.values_list("pk", flat=True).first()
+    if pk is not None:
+        schedule.send(RUN, pk)
+
+
+def recover() -> int:
+    """Give runs whose worker is gone to another one, once; then say so. For the sweep.
+
+    Returns how many there were. The oldest that waits is sent anew: messages may be lost.
+    """
+    now = timezone.now()
+    silent = now - timedelta(seconds=settings.BACKTEST_LOST_SECONDS)
+    dead = BacktestRun.objects.filter(status=Status.RUNNING, seen_at__lt=silent)
+    unwanted = dead.filter(is_unwanted=True).update(status=Status.CANCELED, stage="", ended_at=now)
+    again = dead.filter(attempts__lt=ATTEMPTS).update(
+        status=Status.QUEUED, holder="", stage="", progress=0
+    )
+    failed = dead.update(status=Status.FAILED, stage="", fault=Fault.LOST, ended_at=now)
+    _next()
+    return unwanted + again + failed

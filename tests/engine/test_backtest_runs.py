@@ -1,0 +1,257 @@
+"""Backtests that are asked for: frozen, claimed once, told of, bounded, never lost in silence."""
+
+import time
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from bots import control
+from bots.backtests import asking, bounds, past, plans, results, running
+from bots.backtests.asking import Wanted
+from bots.change import Refusal
+from bots.models import BacktestData, BacktestRun, BotConfig, User
+from trading import backtest
+
+FIELDS = {
+    "name": "Tried",
+    "symbol": "WAVE/USDT",
+    "timeframe": "1m",
+    "position_size_fixed": 100,
+    "stop_loss_perc": 1,
+}
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect the runs that would be queued."""
+    queued: list[int] = []
+    from bots import schedule
+
+    def send(task: str, *args: int, expires: float = 60) -> bool:
+        assert task == asking.RUN
+        queued.extend(args)
+        return True
+
+    monkeypatch.setattr(schedule, "send", send)
+    return queued
+
+
+@pytest.fixture
+def bot(alice: User) -> BotConfig:
+    return control.create(alice, FIELDS)
+
+
+def ask(bot: BotConfig, hours: float = 30, **wanted: Any) -> BacktestRun:
+    until = wanted.pop("until", timezone.now())
+    span = {"since": until - timedelta(hours=hours), "until": until}
+    return asking.ask(bot.owner, bot, Wanted(**{**span, **wanted}), origin="bot", of=bot)
+
+
+def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
+    bot: BotConfig, sent: list[int], django_capture_on_commit_callbacks: Any, monkeypatch: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        until = timezone.now().replace(second=0, microsecond=0)
+        run = ask(bot, fee_perc=Decimal("0.2"), funds=Decimal(500), until=until)
+    assert sent == [run.pk]
+    # What is tried is what was asked for, whatever becomes of the bot.
+    control.edit(bot, {"stop_loss_perc": 50, "timeframe": "1h"}, by=None, via="test")
+    monkeypatch.setattr(running, "SLICE", 500)
+    done = running.run(run.pk)
+    assert done is not None
+    assert (done.status, done.progress, done.fault) == ("done", 100, "")
+    bot.stop_loss_perc, bot.timeframe = Decimal(1), "1m"
+    candles = past.simulated(
+        "WAVE/USDT", "1m", past.ms(run.since), past.ms(run.until), lambda _share: None
+    ).candles
+    costs = plans.costs_of(run)
+    plan = plans.plan_of(bot, candles, costs=costs, funds=Decimal(500))
+    plain = backtest.run(plan)
+    report = backtest.report(plan, plain)
+    kept = results.load(done)
+    assert kept is not None
+    assert len(kept.orders) > 10
+    assert kept.orders == plain.orders
+    figures = done.summary
+    assert figures["candles"] == len(candles) == 1800
+    assert Decimal(figures["value"]) == report.value
+    assert Decimal(figures["net"]) == Decimal(figures["value"]) - 500
+    assert figures["trades"] == report.summary.trades == len(kept.folded().trades)
+    # At the last bar the account is worth what the report says, at the first its funds.
+    assert kept.points[-1].value == round(report.value, 8)
+    assert kept.points[0].value == 500
+    assert len(kept.bars) == 1800
+    assert done.assumed["rules"]["price_tick"] == "0.001"
+    assert 0 < Decimal(figures["exposure"]) < 100
+    assert Decimal(figures["drawdown"]) > 0
+
+
+def test_a_message_that_comes_twice_tries_nothing_twice(bot: BotConfig, sent: list[int]) -> None:
+    run = ask(bot, hours=3)
+    assert running.run(run.pk) is not None
+    assert running.run(run.pk) is None
+    assert BacktestRun.objects.get().attempts == 1
+
+
+def test_the_next_one_waits_for_its_turn(bot: BotConfig, sent: list[int]) -> None:
+    first, second = ask(bot, hours=3), ask(bot, hours=3)
+    BacktestRun.objects.filter(pk=first.pk).update(status="running", seen_at=timezone.now())
+    assert running.run(second.pk) is None
+    BacktestRun.objects.filter(pk=first.pk).update(status="queued")
+    running.run(first.pk)
+    assert sent == [second.pk]
+
+
+def test_one_that_waits_is_canceled_at_once_and_one_that_runs_at_the_next_look(
+    bot: BotConfig, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, run = ask(bot), ask(bot)
+    assert asking.cancel(waiting).status == "canceled"
+    assert running.run(waiting.pk) is None
+    told: list[tuple[str, int]] = []
+    beat = running.Held.beat
+
+    def beating(held: running.Held) -> None:
+        beat(held)
+        told.append((held.stage, held.progress))
+        if held.stage == "signals":
+            asking.cancel(held.run)
+
+    monkeypatch.setattr(running, "PACE", 0)
+    monkeypatch.setattr(running, "SLICE", 500)
+    monkeypatch.setattr(running.Held, "beat", beating)
+    done = running.run(run.pk)
+    assert done is not None
+    assert (done.status, done.is_unwanted, done.summary) == ("canceled", True, {})
+    assert {stage for stage, _progress in told} == {"candles", "signals"}
+    assert not BacktestData.objects.exists()
+    with pytest.raises(Refusal, match="ended already"):
+        asking.cancel(done)
+
+
+def test_a_run_whose_worker_is_gone_is_tried_once_more_and_then_told(
+    bot: BotConfig, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ask(bot, hours=3)
+    silent = timezone.now() - timedelta(seconds=1000)
+
+    def die(held: running.Held) -> None:
+        BacktestRun.objects.filter(pk=run.pk).update(seen_at=silent)
+        raise KeyboardInterrupt
+
+    for attempt, status in ((1, "queued"), (2, "failed")):
+        monkeypatch.setattr(running, "_try", die)
+        with pytest.raises(KeyboardInterrupt):
+            running.run(run.pk)
+        assert running.recover() == 1
+        run.refresh_from_db()
+        assert (run.status, run.attempts) == (status, attempt)
+    assert run.fault == "lost"
+    assert running.recover() == 0
+
+
+def test_a_worker_that_was_taken_for_dead_writes_nothing(
+    bot: BotConfig, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, really = ask(bot, hours=3), running._try
+
+    def slow(held: running.Held) -> None:
+        # Meanwhile the sweep gave it to another worker.
+        BacktestRun.objects.filter(pk=run.pk).update(holder="another")
+        really(held)
+
+    monkeypatch.setattr(running, "_try", slow)
+    found = running.run(run.pk)
+    assert found is not None
+    assert (found.status, found.holder, found.summary) == ("running", "another", {})
+    assert not BacktestData.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [("BACKTEST_SECONDS", -1, "time"), ("BACKTEST_MEMORY_MB", 0, "memory")],
+)
+def test_a_run_has_its_bounds(
+    bot: BotConfig, sent: list[int], settings: Any, name: str, value: int, fault: str
+) -> None:
+    setattr(settings, name, value)
+    done = running.run(ask(bot, hours=24 * 15).pk)
+    assert done is not None
+    assert (done.status, done.fault) == ("failed", fault)
+    assert bytearray(256 * 1024 * 1024)  # the bound has gone with it
+
+
+def test_a_long_reckoning_is_looked_at_now_and_then() -> None:
+    looks: list[float] = []
+
+    def look() -> None:
+        looks.append(time.monotonic())
+        if len(looks) == 3:
+            raise running.Canceled
+
+    def reckon() -> None:
+        with bounds.every(0.02, look):
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                pass
+
+    with pytest.raises(running.Canceled):
+        reckon()
+    assert len(looks) == 3
+
+
+def test_an_owner_has_limits_and_others_do_not_feel_them(
+    bot: BotConfig, bob: User, sent: list[int], settings: Any
+) -> None:
+    settings.BACKTESTS_OPEN_PER_USER, settings.BACKTESTS_PER_DAY = 2, 3
+    runs = [ask(bot, hours=3), ask(bot, hours=3)]
+    with pytest.raises(Refusal, match="2 backtests under way"):
+        ask(bot, hours=3)
+    for run in runs:
+        asking.cancel(run)
+    asking.cancel(ask(bot, hours=3))
+    with pytest.raises(Refusal, match="3 backtests in 24 hours"):
+        ask(bot, hours=3)
+    assert ask(control.create(bob, FIELDS), hours=3).status == "queued"
+
+
+def test_the_oldest_ended_ones_go(bot: BotConfig, sent: list[int], settings: Any) -> None:
+    settings.BACKTESTS_KEPT = 1
+    old, fresh = ask(bot, hours=3), ask(bot, hours=3)
+    for run in (old, fresh):
+        asking.cancel(run)
+    BacktestRun.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=2))
+    latest = ask(bot, hours=3)
+    assert set(BacktestRun.objects.values_list("pk", flat=True)) == {fresh.pk, latest.pk}
+
+
+@pytest.mark.parametrize(
+    ("bot_says", "wanted", "field"),
+    [
+        ({}, {"hours": -1}, "until"),
+        ({}, {"hours": 24 * 500}, "since"),
+        ({}, {"fee_perc": Decimal(51)}, "fee_perc"),
+        ({}, {"slippage_perc": Decimal("NaN")}, "slippage_perc"),
+        ({}, {"funds": Decimal(0)}, "funds"),
+        ({"params": {"ema_fast": 9000}}, {}, "params"),
+        ({"strategy": "gone"}, {}, "strategy"),
+        ({"stop_loss_perc": Decimal(500)}, {}, "stop_loss_perc"),
+        ({"position_size_fixed": None}, {}, None),
+        ({"symbol": "NONE/USDT"}, {}, None),
+        ({"entry_type": "limit", "entry_offset_perc": Decimal(1)}, {}, None),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_at_once(
+    bot: BotConfig, bot_says: dict[str, Any], wanted: dict[str, Any], field: str | None
+) -> None:
+    for name, value in bot_says.items():
+        setattr(bot, name, value)
+    with pytest.raises(ValidationError) as refused:
+        ask(bot, **wanted)
+    if field is not None:
+        assert field in refused.value.message_dict
+    assert not BacktestRun.objects.exists()

@@ -1,0 +1,145 @@
+"""Fill the archive from an exchange, page by page; what is there already is not asked again."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trading.archive.store import Archive, Part, Series
+from trading.archive.stretches import Stretch
+from trading.exchange import Unreachable
+from trading.history import problem_of
+from trading.market import TIMEFRAMES, Candles
+
+#: Candles that are written at once: what a killed process has to fetch again.
+BLOCK = 10_000
+#: How often a page is asked for, and the longest pause before the next time (seconds).
+TRIES, LONGEST_PAUSE = 4, 30.0
+#: Candles of a page without any: so far the exchange has spoken.
+PAGE = 1000
+#: A candle may come this late: until then its absence proves nothing.
+LATE_MS = 3_600_000
+
+Row = Sequence[float]
+
+
+class Past(Protocol):
+    """An exchange that is asked for candles of the past."""
+
+    def now(self) -> int:
+        """Return the exchange's time, Unix ms."""
+        ...
+
+    def past(self, symbol: str, timeframe: str, since: int) -> Sequence[Row]:
+        """Return a page of closed candles that opened at `since` (Unix ms) or later, oldest first.
+
+        Rows of (opening ms, open, high, low, close, volume). May raise ExchangeError.
+        """
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Fetched:
+    """What a fetch brought: `candles`, and how many were `refused` as none, with the first reason.
+
+    A refused candle is missing: nothing stands in its place.
+    """
+
+    candles: int = 0
+    refused: int = 0
+    reason: str = ""
+
+
+def fetch(
+    feed: Past,
+    archive: Archive,
+    series: Series,
+    since: int,
+    until: int,
+    *,
+    tell: Callable[[float], None] = lambda _share: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Fetched:
+    """Bring the closed candles from `since` up to `until` (Unix ms) that the archive lacks.
+
+    `tell` hears which share is done, and may raise to end it: what came until then is kept, as it
+    is when an ExchangeError ends it. ValueError for a series that is none.
+    """
+    length = TIMEFRAMES[series.timeframe]
+    now = feed.now()
+    since, until = -(-since // length) * length, min(until, now) // length * length
+    brought = Fetched()
+    wanted = archive.lacking(series, since, until)
+    every, done = sum(end - begin for begin, end in wanted), 0
+    for begin, end in wanted:
+        block = _Block(archive, series, brought, begin, settled=now - LATE_MS)
+        try:
+            while block.reach < end:
+                tell((done + block.reach - begin) / every)
+                block.take(_page(feed, series, block.reach, sleep), end)
+        finally:
+            block.keep()
+        done += end - begin
+    tell(1.0)
+    return brought
+
+
+def _page(feed: Past, series: Series, since: int, sleep: Callable[[float], None]) -> Sequence[Row]:
+    """Ask for a page, some times where no answer comes."""
+    for attempt in range(TRIES - 1):
+        try:
+            return feed.past(series.symbol, series.timeframe, since)
+        except Unreachable as error:
+            pause = 2.0**attempt if error.retry_after is None else error.retry_after
+            if pause > LONGEST_PAUSE:
+                raise
+            sleep(pause)
+    return feed.past(series.symbol, series.timeframe, since)
+
+
+class _Block:
+    """Candles that came and are not written yet; `reach`: up to where the exchange has spoken."""
+
+    def __init__(
+        self, archive: Archive, series: Series, brought: Fetched, begin: int, *, settled: int
+    ) -> None:
+        self.archive, self.series, self.brought = archive, series, brought
+        self.settled = settled
+        self.length = TIMEFRAMES[series.timeframe]
+        self.begin = self.reach = begin
+        self.rows: list[Row] = []
+
+    def take(self, page: Sequence[Row], end: int) -> None:
+        """Keep what a page says of the time up to `end`."""
+        rows = [row for row in page if row[0] >= self.reach]
+        before = self.reach
+        for row in rows:
+            at = int(row[0])
+            if self.reach <= at < end:
+                self._one(at, row)
+                self.reach = (at // self.length + 1) * self.length
+        # Nothing of that time, or something after it alone: it is known that nothing was there.
+        if not rows or rows[-1][0] >= end:
+            beyond = end if rows else before + PAGE * self.length
+            self.reach = min(beyond, end)
+        if len(self.rows) >= BLOCK:
+            self.keep()
+
+    def _one(self, at: int, row: Row) -> None:
+        problem = problem_of(at, row[1:], self.length)
+        if problem:
+            self.brought.refused += 1
+            self.brought.reason = self.brought.reason or f"the candle at {at}: {problem}"
+        else:
+            self.rows.append(row)
+
+    def keep(self) -> None:
+        """Write what came so far."""
+        last = int(self.rows[-1][0]) + self.length if self.rows else self.begin
+        span: Stretch = (self.begin, min(self.reach, max(self.settled, last)))
+        if span[0] >= span[1]:
+            return
+        candles = Candles.from_rows(self.series.symbol, self.series.timeframe, self.rows)
+        self.archive.add(self.series, Part(candles=candles, asked=(span,)))
+        self.brought.candles += len(self.rows)
+        self.begin, self.rows = self.reach, []
