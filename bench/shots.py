@@ -43,6 +43,7 @@ OPERATORS = ("status", "admin")
 def pages(holder: Any, market: Any) -> dict[str, str]:
     """Return the pages to be taken: name of the picture -> address."""
     bot = f"/bots/{holder.pk}/"
+    tried = holder.owner.backtests.filter(status="done").first()
     bought = holder.decisions.filter(action="enter", gate="signal").latest("pk")
     tabs = ("decisions", "orders", "fills", "events", "days", "performance", "settings", "stop")
     return {
@@ -54,6 +55,8 @@ def pages(holder: Any, market: Any) -> dict[str, str]:
         "templates": "/templates/",
         "several-bots": "/bots/bulk/",
         "performance": "/performance/",
+        "backtests": "/backtests/",
+        **({"backtest": f"/backtests/{tried.pk}/"} if tried else {}),
         "activity": "/activity/",
         "markets": "/markets/",
         **({"market": f"/markets/{market.pk}/"} if market else {}),

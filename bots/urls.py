@@ -9,6 +9,8 @@ from bots.views import (
     actions,
     activity,
     alerts,
+    backtest_files,
+    backtests,
     bot,
     bulk,
     chart,
@@ -76,6 +78,24 @@ urlpatterns = [
     path("activity/", activity.activity, name="activity"),
     path("activity/rows/", activity.rows, name="activity-rows"),
     path("activity.csv", activity.export, name="activity-csv"),
+    path("backtests/", backtests.index, name="backtests"),
+    path("backtests/new/", backtests.new, name="backtest-new"),
+    path("backtests/compare/", backtests.compare, name="backtest-compare"),
+    path("backtests/<int:pk>/", backtests.detail, name="backtest"),
+    path("backtests/<int:pk>/panel/", backtests.panel, name="backtest-panel"),
+    path("backtests/<int:pk>/candles/", backtest_files.candles, name="backtest-candles"),
+    path("backtests/<int:pk>/cancel/", backtests.cancel, name="backtest-cancel"),
+    path("backtests/<int:pk>/delete/", backtests.delete, name="backtest-delete"),
+    path("backtests/<int:pk>/paper/", backtests.paper, name="backtest-paper"),
+    *(
+        path(
+            f"backtests/<int:pk>/{what}.csv",
+            backtest_files.save,
+            {"what": what},
+            name=f"backtest-{what}-csv",
+        )
+        for what in ("trades", "days", "months")
+    ),
     path("markets/", markets.index, name="markets"),
     path("markets/suggest/", markets.suggest, name="market-suggest"),
     path("markets/<int:pk>/", markets.detail, name="market"),

@@ -4,6 +4,7 @@ from bots.api.access import access
 from bots.api.accounts import router as accounts
 from bots.api.activity import router as activity
 from bots.api.alerts import router as alerts
+from bots.api.backtests import router as backtests
 from bots.api.bots import router as bots
 from bots.api.bulk import router as bulk
 from bots.api.candles import router as candles
@@ -34,6 +35,7 @@ install(api)
 api.add_router("/bots", bulk, tags=["bots"])
 api.add_router("/activity", activity, tags=["activity"])
 api.add_router("/alerts", alerts, tags=["alerts"])
+api.add_router("/backtests", backtests, tags=["backtests"])
 api.add_router("/bots", bots, tags=["bots"])
 api.add_router("/bots", decisions, tags=["bots"])
 api.add_router("/bots", candles, tags=["bots"])

@@ -5,7 +5,7 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from itertools import accumulate
 from typing import Any
@@ -26,6 +26,7 @@ from trading.trades import HUNDRED, ZERO, Folded, fold, ratio
 MOST_BARS = 2_500
 #: Gaps that are kept one by one; their number and the candles they lack are told of all.
 MOST_GAPS = 200
+MS = timedelta(milliseconds=1)
 #: Places that the points of a curve have.
 SHORT = Decimal("0.00000001")
 
@@ -54,18 +55,20 @@ class Kept:
 
     def folded(self) -> Folded:
         """Return the orders as trades."""
-        return fold(booking(number, one) for number, one in enumerate(self.orders, 1))
+        return _folded(self.orders)
 
 
 def summary_of(plan: Plan, result: Result, report: Report, past: History) -> dict[str, Any]:
     """Return the figures of a result as JSON: money, percentages and ratios as text."""
     done, worst = report.summary, _fall(plan, result)
+    folded = _folded(result.orders)
     with localcontext(EXACT):
         net = report.value - plan.funds
     return {
         "quote": plan.rules.quote,
         "base": plan.rules.base,
         "candles": len(plan.candles),
+        "window": plan.strategy.window(plan.values),
         "first": result.first,
         "end": result.end,
         "missing": past.missing,
@@ -77,7 +80,7 @@ def summary_of(plan: Plan, result: Result, report: Report, past: History) -> dic
         "losses": done.losses,
         "even": done.even,
         "held_seconds": int(done.average_held.total_seconds()) if done.average_held else None,
-        "days": len(by_day(_folded(result).parts, ())),
+        "days": len(by_day(folded.parts, ())),
         **{
             name: _text(value)
             for name, value in {
@@ -98,14 +101,14 @@ def summary_of(plan: Plan, result: Result, report: Report, past: History) -> dic
                 "worst": done.worst.pnl if done.worst else None,
                 "drawdown": worst.amount,
                 "drawdown_percent": worst.percent,
-                "exposure": _exposure(result),
+                "exposure": _exposure(result, folded),
             }.items()
         },
     }
 
 
-def _folded(result: Result) -> Folded:
-    return fold(booking(number, one) for number, one in enumerate(result.orders, 1))
+def _folded(orders: Sequence[Order]) -> Folded:
+    return fold(booking(number, one) for number, one in enumerate(orders, 1))
 
 
 def _text(value: Decimal | None) -> str | None:
@@ -116,20 +119,13 @@ def _short(value: Decimal) -> str:
     return plain(value.quantize(SHORT, context=EXACT))
 
 
-def _exposure(result: Result) -> Decimal:
+def _exposure(result: Result, folded: Folded) -> Decimal:
     """Return the share of the time in which there was a position, in percent."""
-    inside, since, base = 0, 0, ZERO
-    for order in result.orders:
-        was = base
-        base += order.amount if order.side is Side.BUY else -order.amount
-        if not was and base:
-            since = order.at
-        elif was and not base:
-            inside += order.at - since
-    if base:
-        inside += result.end - since
+    inside = sum((trade.held for trade in folded.trades), timedelta())
+    if result.position.is_open and folded.rest:
+        inside += instant(result.end) - min(part.at for part in folded.rest)
     whole = result.end - result.first
-    return ratio(Decimal(100 * inside), Decimal(whole)) if whole else ZERO
+    return ratio(Decimal(inside // MS) * 100, Decimal(whole)) if whole else ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

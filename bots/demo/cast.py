@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from typing import Any
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
-from bots import control, rotation, schedule, tick
+from bots import control, portable, rotation, schedule, tick
+from bots.backtests import asking
+from bots.backtests.asking import Wanted
 from bots.demo import HEARTBEAT, NAME, VIA, WITH_A_PAST, awaiting, history
 from bots.lifecycle import Duty, Mode, Status, WindDown
-from bots.models import ApiKey, BotConfig, BotState, Command, Heartbeat, User
+from bots.models import ApiKey, BacktestRun, BotConfig, BotState, Command, Heartbeat, User
 
 LOGIN_FILE = "demo-login.txt"
 FOREIGN_LABEL = "Old installation"
@@ -36,6 +39,8 @@ QUICK = {"ema_fast": 2, "ema_slow": 4, "rsi_period": 20, "rsi_oversold": 20, "rs
 #: Days to be tried one after the other when the days wanted take too long: the first time may
 #: just have been a bad moment.
 TRIES = (14, 7, 3)
+#: The bot that is tried on the past, and on how much of it.
+TRIED, TRIED_DAYS = "Tide rider", 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +211,18 @@ def _foreign_key(user: User) -> ApiKey:
         ApiKey.objects.filter(pk=key.pk).update(api_key=token, secret_key=token, passphrase=token)
         transaction.on_commit(lambda: schedule.send("bots.tasks.check_key", key.pk))
     return key
+
+
+def try_one(user: User) -> None:
+    """Have a worker try one of the bots on its last months, unless the user has tried something."""
+    bot = user.bots.alive().filter(name=TRIED).first()
+    if bot is None or user.backtests.exists():
+        return
+    now = timezone.now()
+    since = now - timedelta(days=TRIED_DAYS)
+    wanted = Wanted(since=since, until=now, funds=bot.initial_capital)
+    draft = portable.read_draft(portable.settings_of(bot))
+    asking.ask(user, draft, wanted, origin=BacktestRun.Origin.BOT, of=bot)
 
 
 def _leave(_bot: BotConfig) -> None:

@@ -72,7 +72,7 @@ class Bars:
     bars: tuple[Bar, ...]
 
 
-class _Scale:
+class Scale:
     """Values to percent of the height, on round ticks that reach around all of them and 0."""
 
     def __init__(self, values: Sequence[Decimal]) -> None:
@@ -93,7 +93,7 @@ class _Scale:
         places = max(-exponent, 0) if isinstance(exponent, int) else 0
         return tuple(
             Tick(
-                y=_text(self.y(value)),
+                y=text(self.y(value)),
                 label=f"{sign(value)}{number(abs(value), places)}",
                 is_zero=not value,
             )
@@ -107,7 +107,7 @@ def _round_step(rough: Decimal) -> Decimal:
     return next(unit * times for times in (1, 2, 5, 10) if unit * times >= rough)
 
 
-def _text(value: float) -> str:
+def text(value: float) -> str:
     """Write a number for SVG: a point and two decimals in every language."""
     return f"{value:.2f}"
 
@@ -117,7 +117,8 @@ def midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))
 
 
-def _frame(scale: _Scale, first: date, last: date) -> Frame:
+def frame(scale: Scale, first: date, last: date) -> Frame:
+    """Return the labels of a scale, and those of the days at the ends and in the middle."""
     ticks = scale.ticks
     middle = first + (last - first) / 2
     days = [(first, "0", "start"), (middle, "50", "middle"), (last, "100", "end")]
@@ -145,7 +146,7 @@ def curve(
     `days` are the first and the last day of the reader's zone; `fall` (peak or None for the
     start, trough) is shaded.
     """
-    scale = _Scale([value for _at, value in points])
+    scale = Scale([value for _at, value in points])
     start, end = midnight(days[0]), midnight(days[1] + timedelta(days=1))
     length = max((end - start).total_seconds(), 1.0)
 
@@ -159,15 +160,15 @@ def curve(
         line += [(x(at), before), (x(at), y)]
         before = y
     line.append((100.0, before))
-    text = " ".join(f"{_text(left)},{_text(top)}" for left, top in line)
+    drawn = " ".join(f"{text(left)},{text(top)}" for left, top in line)
     stretch = None
     if fall is not None:
         left, right = x(fall[0] or start), x(fall[1])
-        stretch = _text(left), _text(max(right - left, 0.4))
+        stretch = text(left), text(max(right - left, 0.4))
     return Curve(
-        frame=_frame(scale, *days),
-        points=text,
-        area=f"0,{_text(zero)} {text} 100,{_text(zero)}",
+        frame=frame(scale, *days),
+        points=drawn,
+        area=f"0,{text(zero)} {drawn} 100,{text(zero)}",
         fall=stretch,
         is_up=not points or points[-1][1] >= 0,
     )
@@ -175,7 +176,7 @@ def curve(
 
 def bars(values: Sequence[tuple[date, Decimal, str]]) -> Bars:
     """Draw one bar for each (day, value, title), up from 0 or down from it."""
-    scale = _Scale([value for _day, value, _title in values])
+    scale = Scale([value for _day, value, _title in values])
     place = 100 / len(values)
     width = min(place * FILL, WIDEST)
     zero = scale.y(Decimal(0))
@@ -184,12 +185,12 @@ def bars(values: Sequence[tuple[date, Decimal, str]]) -> Bars:
         y = scale.y(value)
         drawn.append(
             Bar(
-                x=_text(index * place + (place - width) / 2),
-                y=_text(min(y, zero)),
-                width=_text(width),
-                height=_text(max(abs(y - zero), 0.6 if value else 0.0)),
+                x=text(index * place + (place - width) / 2),
+                y=text(min(y, zero)),
+                width=text(width),
+                height=text(max(abs(y - zero), 0.6 if value else 0.0)),
                 is_up=value >= 0,
                 title=title,
             )
         )
-    return Bars(frame=_frame(scale, values[0][0], values[-1][0]), bars=tuple(drawn))
+    return Bars(frame=frame(scale, values[0][0], values[-1][0]), bars=tuple(drawn))

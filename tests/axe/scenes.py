@@ -17,6 +17,7 @@ from bots.models import (
     AlertChannel,
     AlertDelivery,
     ApiKey,
+    BacktestRun,
     BotConfig,
     BotState,
     Comparison,
@@ -28,7 +29,7 @@ from bots.models import (
 )
 from bots.models.alert import USUAL
 from tests.axe.addresses import Address
-from tests.doors.content import fill, resting_order
+from tests.doors.content import fill, resting_order, tried
 from tests.pages.builders import bot_of, candles_of, decision, filled, holding, market, state_of
 from trading.market import Candles
 
@@ -182,6 +183,16 @@ def _channels(owner: User) -> AlertChannel:
     return shown
 
 
+def _backtests(owner: User, bot: BotConfig) -> int:
+    """A result, and beside it one that runs and one that failed; returns the result's number."""
+    done, runs, failed = (tried(bot, hours=30) for _number in range(3))
+    now = timezone.now()
+    rows = BacktestRun.objects
+    rows.filter(pk=runs.pk).update(status="running", stage="signals", progress=61, seen_at=now)
+    rows.filter(pk=failed.pk).update(status="failed", fault="exchange", error=REJECTED)
+    return done.pk
+
+
 def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Address]:
     """Pages beside the first look of each: other states, filters, questions, mistakes."""
     reset = f"{user_pk_to_url_str(alice)}-{default_token_generator.make_token(alice)}"
@@ -191,6 +202,9 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         f"/bots/new/?from={holder.pk}",
         f"/bots/new/?template={alice.templates.get().pk}",
         f"/bots/{holder.pk}/decisions/{holder.decisions.latest('pk').pk}/",
+        *(f"/backtests/{run.pk}/" for run in alice.backtests.all()),
+        "/backtests/compare/?" + "&".join(f"run={run.pk}" for run in alice.backtests.all()),
+        f"/backtests/new/?bot={holder.pk}",
         "/activity/?errors=1",
         "/profile/notifications/new/?service=telegram",
         "/?status=error",
@@ -205,6 +219,7 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         "/keys/",
         "/activity/",
         "/performance/",
+        "/backtests/",
         "/profile/",
         "/bots/new/",
         "/templates/",
@@ -259,6 +274,7 @@ def build(settings: Any) -> Scene:
         "bot-accept": {"pk": differs.pk},
         "bot-decision": {"pk": content.bot.pk, "number": content.bot.decisions.latest("pk").pk},
         "key-delete": {"pk": key.pk},
+        "backtests/": {"pk": _backtests(alice, content.bot)},
         "templates/": {"pk": alice.templates.get().pk},
         "channel": {"pk": channel.pk},
         "channel-log": {"pk": channel.pk},

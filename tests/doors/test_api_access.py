@@ -32,6 +32,10 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("GET", "/bots/{bot}/decisions/{number}", "read", None),
     ("GET", "/bots/{bot}/candles", "read", None),
     ("POST", "/bots/bulk", "trade", {"verb": "stop"}),
+    ("GET", "/backtests", "read", None),
+    ("POST", "/backtests", "trade", {"days": 1}),
+    ("GET", "/backtests/{backtest}", "read", None),
+    ("POST", "/backtests/{backtest}/cancel", "trade", None),
     ("GET", "/activity", "read", None),
     ("GET", "/alerts/channels", "read", None),
     ("GET", "/alerts/messages", "read", None),
@@ -75,12 +79,15 @@ def filled(path: str, content: Content) -> str:
         key=content.key.pk,
         account=account.pk,
         transfer=account.transfers.latest("pk").pk,
+        backtest=content.owner.backtests.latest("pk").pk,
         number=content.bot.decisions.latest("pk").pk,
     )
 
 
 def body_of(path: str, body: Any, content: Content) -> Any:
-    """Return the body of a route; many bots are named there and not in the address."""
+    """Return the body of a route; some name bots there and not in the address."""
+    if path == "/backtests" and body is not None:
+        return {**body, "bot_config_id": content.bot.pk}
     return {**body, "ids": [content.bot.pk]} if path == "/bots/bulk" else body
 
 
@@ -124,8 +131,8 @@ def _a_stranger_learns_nothing(method: str, path: str, content: Content, answer:
         empty = ({"items": [], "count": 0}, {"items": [], "next": None}, NOTHING)
         assert answer.body in empty
     else:
-        # Of many bots each has to be the caller's.
-        assert answer.status == (404 if path == "/bots/bulk" else 201)
+        # A bot that the body names has to be the caller's, of many each.
+        assert answer.status == (404 if path in ("/bots/bulk", "/backtests") else 201)
     assert content.bot.name not in json.dumps(answer.body)
 
 

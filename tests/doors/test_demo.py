@@ -9,9 +9,10 @@ import pytest
 from django.core.management import call_command
 
 from bots import invariants, tick
+from bots.backtests import running
 from bots.demo import cast
 from bots.lifecycle import Status
-from bots.models import ApiKey, BotConfig, BotState, Order, StateEvent, User
+from bots.models import ApiKey, BacktestRun, BotConfig, BotState, Order, StateEvent, User
 
 
 @pytest.fixture
@@ -78,6 +79,9 @@ def test_a_second_run_changes_nothing(db: None, folder: Path) -> None:
     assert User.objects.get(username="demo").password == password
     assert list(BotConfig.objects.order_by("pk").values_list("pk", "name")) == bots
     assert (StateEvent.objects.count(), ApiKey.objects.count()) == (events, 1)
+    tried = running.run(BacktestRun.objects.get().pk)
+    assert tried is not None
+    assert (tried.status, tried.summary["trades"] > 10) == ("done", True)
 
 
 def test_a_bot_that_was_deleted_does_not_come_back(db: None, folder: Path) -> None:

@@ -255,3 +255,15 @@ def test_what_cannot_be_tried_is_refused_at_once(
     if field is not None:
         assert field in refused.value.message_dict
     assert not BacktestRun.objects.exists()
+
+
+@pytest.mark.parametrize("strategy", ["dca", "grid"])
+def test_a_ladder_is_tried_too(bot: BotConfig, sent: list[int], strategy: str) -> None:
+    bot.strategy, bot.params, bot.take_profit_perc = strategy, {}, Decimal(1)
+    done = running.run(ask(bot, hours=30).pk)
+    assert done is not None
+    assert (done.status, done.fault, done.error) == ("done", "", "")
+    kept = results.load(done)
+    assert kept is not None
+    assert kept.points[-1].value == round(Decimal(done.summary["value"]), 8)
+    assert 0 <= Decimal(done.summary["exposure"]) <= 100

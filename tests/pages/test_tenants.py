@@ -18,6 +18,7 @@ from bots.models import (
     Transfer,
     User,
 )
+from tests.doors.content import tried
 from tests.pages.builders import (
     HTMX,
     bot_of,
@@ -55,6 +56,15 @@ OWNED = {
     "bot-trades-csv": "GET",
     "bot-days-csv": "GET",
     "bot-fills-csv": "GET",
+    "backtest": "GET",
+    "backtest-panel": "GET",
+    "backtest-candles": "GET",
+    "backtest-cancel": "POST",
+    "backtest-delete": "POST",
+    "backtest-paper": "POST",
+    "backtest-trades-csv": "GET",
+    "backtest-days-csv": "GET",
+    "backtest-months-csv": "GET",
     "key-delete": "GET POST",
     "account-limits": "POST",
     "account-transfer": "GET POST",
@@ -90,6 +100,9 @@ PERSONAL = {
     "performance-trades-csv": "GET",
     "performance-days-csv": "GET",
     "performance-fills-csv": "GET",
+    "backtests": "GET",
+    "backtest-new": "GET POST",
+    "backtest-compare": "GET",
     "markets": "GET",
     "market-suggest": "GET",
     "keys": "GET POST",
@@ -136,6 +149,8 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
     }
     numbers |= {name: bot.owner.alert_channels.get().pk for name in OWNED if "channel" in name}
     found = {name: path for path, name in _patterns(get_resolver())}
+    run = bot.backtests.get().pk
+    numbers |= {name: run for name in OWNED if name.startswith("backtest")}
     number = bot.decisions.get().pk
     found["channel-confirm"] = found["channel-confirm"].replace("<str:token>", "some-token")
     found["bot-decision"] = found["bot-decision"].replace("<int:number>", str(number))
@@ -154,6 +169,7 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     portable.keep(alice, "Recipe of Alice's secret bot", bot)
     state_of(bot, "running", "in_position", "trade", **holding())
     decision(bot)
+    tried(bot)
     filled(bot, "buy", "1", "100")
     fields = {"exchange": "binance", "mode": "testnet", "label": "alice main"}
     key = control.put_key(
@@ -224,6 +240,9 @@ def test_personal_pages_never_show_anothers_rows(
     bot, _key, _token = belongings
     sign_in(client, mallory)
     extras = ["/?q=secret", f"/bots/new/?from={bot.pk}", "/bots/bulk/?q=secret"]
+    run = bot.backtests.get().pk
+    extras += [f"/backtests/new/?bot={bot.pk}", f"/backtests/new/?run={run}"]
+    extras += [f"/backtests/compare/?run={run}", f"/backtests/{run}/"]
     extras += [f"/bots/new/?template={bot.owner.templates.get().pk}"]
     narrowed = f"?bot={bot.pk}&mode=paper&currency=USDT"
     extras += [f"/performance/fills/{narrowed}", f"/performance/fills.csv{narrowed}"]

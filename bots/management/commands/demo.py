@@ -49,6 +49,7 @@ class Command(BaseCommand):
             for name, days in made:
                 self.stdout.write(f"history of {name}: {days} days")
             bots = cast.make_bots(user, leave_past=True)
+        cast.try_one(user)
         if not verbosity:
             return
         for bot in bots:

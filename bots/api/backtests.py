@@ -1,0 +1,142 @@
+"""/backtests: ask for one, see how far it is and what it came to, cancel it."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from django.core.exceptions import ValidationError
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from ninja import Query, Router, Schema, Status
+from pydantic import AwareDatetime, Field
+
+from bots import portable
+from bots.api.access import ApiRequest, access
+from bots.api.bots import own_bot
+from bots.api.errors import Conflict, Invalid, Problem
+from bots.api.pages import Page, Window, page
+from bots.api.shapes import Id, Money, Strict
+from bots.backtests import asking
+from bots.backtests.asking import Wanted
+from bots.models import BacktestRun, BotConfig
+from bots.portable.reading import read_setting
+
+router = Router()
+#: What a change may not touch: it is tried, not traded.
+APART = frozenset({"name", "mode", "account"})
+LONGEST_DAYS = 5 * 366
+
+
+class BacktestIn(Strict):
+    """What is to be tried: a bot as it is set now, with changes if there are any."""
+
+    bot_config_id: Id
+    changes: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=60,
+        description="settings as in a bot's file: symbol, timeframe, strategy, params, …",
+    )
+    days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None = Field(
+        None, description="until now; or since and until"
+    )
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = Field(None, description="not included; now unless given")
+    fee_perc: Money | None = Field(None, description="0.1 is 0.1 %; a paper bot's unless given")
+    slippage_perc: Money | None = None
+    spread_perc: Money | None = None
+    funds: Money | None = Field(
+        None, description="quote currency at the start; a new paper account's unless given"
+    )
+
+
+class BacktestOut(Schema):
+    """A backtest. `summary` holds its figures once it is done: money and ratios as strings."""
+
+    id: int
+    kind: str
+    name: str
+    bot_config_id: int | None = Field(alias="bot_id")
+    status: str = Field(description="queued, running, done, failed or canceled")
+    stage: str = Field(description="candles, signals or walk while it runs")
+    progress: int = Field(description="percent")
+    fault: str = Field(description="of a failed one: why there is no result")
+    error: str
+    since: datetime
+    until: datetime
+    settings: dict[str, Any]
+    assumed: dict[str, Any]
+    summary: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+def _own(request: ApiRequest, backtest_id: int) -> BacktestRun:
+    run: BacktestRun = get_object_or_404(request.auth.user.backtests, pk=backtest_id)
+    return run
+
+
+@router.get("", response=Page[BacktestOut])
+def listed(request: ApiRequest, window: Query[Window]) -> object:
+    """List your backtests, newest first."""
+    return page(request.auth.user.backtests.order_by("-pk"), window)
+
+
+@router.post(
+    "",
+    response={201: BacktestOut, 404: Problem, 409: Conflict, 422: Invalid},
+    auth=access("trade"),
+)
+def ask(request: ApiRequest, what: BacktestIn) -> object:
+    """Have a worker try a bot on candles of the past. 409 where you have too many under way."""
+    bot = own_bot(request, what.bot_config_id)
+    run = asking.ask(
+        request.auth.user, _changed(bot, what.changes), _wanted(what), origin="bot", of=bot
+    )
+    return Status(201, run)
+
+
+def _changed(bot: BotConfig, changes: dict[str, Any]) -> BotConfig:
+    draft = portable.read_draft(portable.settings_of(bot))
+    errors: dict[str, str] = {}
+    for name, value in changes.items():
+        if name not in portable.SETTINGS or name in APART:
+            errors[name] = "This is not a setting that can be tried."
+            continue
+        try:
+            setattr(draft, name, read_setting(name, value))
+        except ValueError as error:
+            errors[name] = str(error)
+    if errors:
+        raise ValidationError(errors)
+    if "strategy" in changes and "params" not in changes and draft.strategy != bot.strategy:
+        draft.params = {}
+    return draft
+
+
+def _wanted(what: BacktestIn) -> Wanted:
+    if (what.days is None) == (what.since is None):
+        raise ValidationError({"days": "Give either days, or since."})
+    until = what.until or timezone.now()
+    since = what.since or until - timedelta(days=what.days or 0)
+    costs = {
+        name: value
+        for name in ("fee_perc", "slippage_perc", "spread_perc", "funds")
+        if (value := getattr(what, name)) is not None
+    }
+    return Wanted(since=since, until=until, **costs)
+
+
+@router.get("/{backtest_id}", response={200: BacktestOut, 404: Problem})
+def one(request: ApiRequest, backtest_id: int) -> object:
+    """Show one: how far it is, and once it is done what it came to."""
+    return _own(request, backtest_id)
+
+
+@router.post(
+    "/{backtest_id}/cancel",
+    response={200: BacktestOut, 404: Problem, 409: Conflict},
+    auth=access("trade"),
+)
+def cancel(request: ApiRequest, backtest_id: int) -> object:
+    """Cancel one that waits or runs; 409 where it has ended already."""
+    return asking.cancel(_own(request, backtest_id))

@@ -1,0 +1,149 @@
+"""The form that asks for a backtest: which market, which time, and what trading costs there."""
+
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from bots.backtests import plans
+from bots.backtests.asking import Wanted
+from bots.forms.fields import NumberField
+from bots.forms.params import choices
+from bots.models import BotConfig
+from trading.market import TIMEFRAMES
+
+#: What the form may change of the settings that it was opened with.
+MARKET = ("exchange", "symbol", "timeframe", "strategy")
+COSTS = ("funds", "fee_perc", "slippage_perc", "spread_perc")
+RANGE = ("days", "since", "until")
+#: Candles that a first look is made on.
+FIRST_LOOK = 20_000
+DAYS = (365, 180, 90, 30, 14, 7)
+LONGEST_DAYS = 5 * 366
+#: What an entry costs beyond its value, at most, and losses that leave it payable for a while.
+ROOM = Decimal("1.25")
+ZERO = Decimal(0)
+DATE = {"type": "date"}
+
+
+class BacktestForm(forms.Form):
+    """Market, time and costs; all other settings are those of `bot`, which it was opened with."""
+
+    exchange = forms.CharField(label=_("Exchange"), max_length=32)
+    symbol = forms.CharField(label=_("Symbol"), max_length=40)
+    timeframe = forms.ChoiceField(label=_("Candles"), choices=[(t, t) for t in TIMEFRAMES])
+    strategy = forms.ChoiceField(label=_("Strategy"))
+    days = forms.IntegerField(
+        label=_("Days until now"),
+        required=False,
+        min_value=1,
+        max_value=LONGEST_DAYS,
+        help_text=_("Or choose the first and the last day instead."),
+    )
+    since = forms.DateField(
+        label=_("First day"), required=False, widget=forms.DateInput(attrs=DATE, format="%Y-%m-%d")
+    )
+    until = forms.DateField(
+        label=_("Last day"),
+        required=False,
+        widget=forms.DateInput(attrs=DATE, format="%Y-%m-%d"),
+        help_text=_("Included; empty: up to now."),
+    )
+    funds = NumberField(
+        label=_("Starting capital"),
+        help_text=_("Quote currency on the account at the start; percentages are of it."),
+    )
+    fee_perc = NumberField(label=_("Fee, %"), help_text=_("Of each order's value."))
+    slippage_perc = NumberField(
+        label=_("Slippage, %"), help_text=_("How much worse than the quote an order is filled.")
+    )
+    spread_perc = NumberField(label=_("Spread, %"), help_text=_("From bid to ask."))
+
+    def __init__(self, *args: Any, bot: BotConfig, **kwargs: Any) -> None:
+        self.bot = bot
+        kwargs["initial"] = _initial(bot)
+        super().__init__(*args, **kwargs)
+        strategy = self.fields["strategy"]
+        if isinstance(strategy, forms.ChoiceField):
+            strategy.choices = choices(bot.strategy)
+        self.fields["symbol"].widget.attrs |= {
+            "autocomplete": "off",
+            "role": "combobox",
+            "aria-expanded": "false",
+            "aria-controls": "symbols",
+            "aria-autocomplete": "list",
+        }
+        self.fields["exchange"].widget.attrs |= {"list": "exchanges", "autocomplete": "off"}
+
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors and not found["days"] and not found["since"]:
+            self.add_error("days", _("Say how many days, or which was the first."))
+        return found
+
+    def tried(self) -> BotConfig:
+        """Return the bot as the form changed it; unsaved, another strategy with its defaults."""
+        for name in MARKET:
+            value = self.cleaned_data[name].strip()
+            if name == "strategy" and value != self.bot.strategy:
+                self.bot.params = {}
+            value = value.upper() if name == "symbol" else value
+            setattr(self.bot, name, value.lower() if name == "exchange" else value)
+        return self.bot
+
+    def wanted(self) -> Wanted:
+        """Return the range, in days of the reader's zone, and the costs."""
+        found, now = self.cleaned_data, timezone.now()
+        until = now
+        if found["since"]:
+            since = _midnight(found["since"])
+            if found["until"]:
+                until = min(_midnight(found["until"] + timedelta(days=1)), now)
+        else:
+            since = now - timedelta(days=found["days"])
+        return Wanted(since=since, until=until, **{name: found[name] for name in COSTS})
+
+    def refuse(self, errors: dict[str, list[Any]]) -> None:
+        """Show what the settings were refused for; of settings that are not here, as a whole."""
+        for name, texts in errors.items():
+            if name in self.fields:
+                self.add_error(name, texts)
+            elif name == NON_FIELD_ERRORS:
+                self.add_error(None, texts)
+            else:
+                label = label_of(name)
+                self.add_error(None, [f"{label}: {text}" for text in texts])
+
+
+def label_of(name: str) -> str:
+    """Return what a setting of a bot is called."""
+    column = BotConfig._meta.get_field(name)
+    return str(getattr(column, "verbose_name", name))
+
+
+def _midnight(day: Any) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time()))
+
+
+def _initial(bot: BotConfig) -> dict[str, Any]:
+    usual = plans.paper_costs()
+    per_day = 86_400_000 // TIMEFRAMES.get(bot.timeframe, 60_000)
+    # The bot's own capital, so that percentages are of it; unless that could not pay an entry.
+    size = bot.position_size_fixed or ZERO
+    if bot.position_size_perc:
+        size = bot.initial_capital * bot.position_size_perc / 100
+    is_enough = size * ROOM <= bot.initial_capital
+    funds = bot.initial_capital if is_enough else settings.PAPER_START_BALANCE
+    return {
+        **{name: getattr(bot, name) for name in MARKET},
+        "days": next((days for days in DAYS if days * per_day <= FIRST_LOOK), DAYS[-1]),
+        "funds": funds,
+        "fee_perc": (usual.fee_rate or Decimal(0)) * 100,
+        "slippage_perc": usual.slippage * 100,
+        "spread_perc": Decimal(0),
+    }

@@ -1,0 +1,234 @@
+"""A backtest's result as its page shows it: figures, curves, months, trades, assumptions."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from django.utils import formats
+from django.utils.translation import gettext
+from django.utils.translation import gettext as _
+
+from bots.backtests import plans
+from bots.backtests.results import Kept, instant
+from bots.forms.backtest import label_of
+from bots.models import BacktestRun, BotConfig
+from bots.performance import History
+from bots.sentences import duration
+from bots.templatetags.performance import exit_label
+from bots.templatetags.show import money, number, plain_number, read
+from bots.views import overlay
+from trading import strategies
+from trading.equity import Bucket, Unit, buckets, by_day
+from trading.trades import ZERO, ratio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Month:
+    """One month of trading days; `percent` of the starting capital."""
+
+    label: str
+    bucket: Bucket
+    percent: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One result; money is quote currency."""
+
+    run: BacktestRun
+    kept: Kept
+
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """The summary, its texts read as numbers; names, counts and what is none stay."""
+        names = {"quote", "base", "ended"}
+        return {
+            name: value if name in names or isinstance(value, int) else read(value)
+            for name, value in self.run.summary.items()
+        }
+
+    @property
+    def quote(self) -> str:
+        return str(self.run.summary["quote"])
+
+    @property
+    def base(self) -> str:
+        return str(self.run.summary["base"])
+
+    @property
+    def tick(self) -> Decimal | None:
+        return read(self.run.assumed["rules"]["price_tick"])
+
+    @property
+    def step(self) -> Decimal | None:
+        return read(self.run.assumed["rules"]["amount_step"])
+
+    @property
+    def funds(self) -> Decimal:
+        return Decimal(self.run.assumed["funds"])
+
+    @property
+    def beats_holding(self) -> Decimal | None:
+        """By how many points of percent it did better than holding; None without candles."""
+        hold = self.figures["hold_percent"]
+        return None if hold is None else Decimal(self.figures["percent"]) - hold
+
+    @cached_property
+    def history(self) -> History:
+        """The orders as the ledger of a bot would have them."""
+        return History(bot_id=0, folded=self.kept.folded())
+
+    def by(self, unit: Unit) -> list[Bucket]:
+        """Return the days or months in which something was traded, newest first."""
+        folded = self.history.folded
+        return buckets(unit, by_day(folded.parts, ()), folded.trades)
+
+    @cached_property
+    def months(self) -> list[Month]:
+        """The months in which something was traded, newest first."""
+        return [
+            Month(
+                label=formats.date_format(row.first, "F Y"),
+                bucket=row,
+                percent=ratio(row.sums.total * 100, self.funds) if self.funds else ZERO,
+            )
+            for row in self.by(Unit.MONTH)
+        ]
+
+    # -- Curves -----------------------------------------------------------------------------------
+    @cached_property
+    def equity(self) -> overlay.Drawing | None:
+        """The account beside one that only holds, in percent of the starting capital."""
+        return overlay.draw(
+            [
+                ("hold", _("Buy and hold"), overlay.of_hold(self.kept, self.funds)),
+                ("own", _("Account"), overlay.of_value(self.kept, self.funds)),
+            ],
+            self.kept.fall,
+        )
+
+    @cached_property
+    def drawdown(self) -> overlay.Drawing | None:
+        """How far the account was below its highest worth."""
+        values = overlay.of_fall(self.kept.points, self.funds)
+        return overlay.draw([("fall", _("Below its highest worth"), values)])
+
+    @cached_property
+    def curve_rows(self) -> list[dict[str, Any]]:
+        """The curves as a table: the last point of each day, newest first."""
+        days: dict[str, dict[str, Any]] = {}
+        falls = overlay.of_fall(self.kept.points, self.funds)
+        for point, (_at, fall) in zip(self.kept.points, falls, strict=True):
+            row = {"at": instant(point.at - 1), "value": point.value, "hold": point.hold}
+            days[f"{row['at']:%Y-%m-%d}"] = {**row, "fall": fall}
+        return list(days.values())[::-1]
+
+    # -- Words ------------------------------------------------------------------------------------
+    @property
+    def ended(self) -> str:
+        """What switched the bot off before the end, or nothing."""
+        reason = self.figures["ended"]
+        return exit_label(reason) if reason else ""
+
+    @property
+    def gaps(self) -> list[tuple[datetime, datetime]]:
+        """The first stretches without candles."""
+        return [(instant(begin), instant(end)) for begin, end in self.kept.gaps[:20]]
+
+    @property
+    def assumptions(self) -> Iterator[tuple[str, str]]:
+        """What the result rests on, one line each."""
+        assumed = {name: read(value) for name, value in self.run.assumed.items() if name != "rules"}
+        for name, label in (
+            ("fee_perc", _("Fee of each order")),
+            ("slippage_perc", _("Slippage")),
+            ("spread_perc", _("Spread, bid to ask")),
+        ):
+            yield label, f"{number(assumed[name] or ZERO)} %"
+        yield _("Starting capital"), f"{money(self.funds)} {self.quote}"
+        yield _("Looks"), _("once per candle, as it opens; closed candles only")
+        yield (
+            _("Stops and targets"),
+            _("watched all the time; of both in one candle the stop first"),
+        )
+        yield _("Orders"), self._orders
+        yield _("Trading day"), str(self.run.assumed["zone"])
+        yield _("Market rules"), self._rules()
+
+    @property
+    def _orders(self) -> str:
+        if strategies.ladder_of(self.run.strategy):
+            return _("those of the ladder rest, and trade whole when the price comes to them")
+        return _("at market, filled whole at once")
+
+    def _rules(self) -> str:
+        rules = {name: read(value) for name, value in self.run.assumed["rules"].items()}
+        return _("step %(step)s, tick %(tick)s, at least %(least)s %(quote)s") % {
+            "step": number(rules["amount_step"] or ZERO),
+            "tick": number(rules["price_tick"] or ZERO),
+            "least": number(rules["min_notional"] or ZERO),
+            "quote": self.quote,
+        }
+
+    @property
+    def held(self) -> str:
+        return duration(self.figures["held_seconds"]) if self.figures["held_seconds"] else "-"
+
+
+def settings_of(run: BacktestRun) -> list[tuple[str, str]]:
+    """Return the settings that were tried and say something, each with its name."""
+    bot = plans.draft_of(run)
+    quote = bot.symbol.partition("/")[2].partition(":")[0]
+    found = [(label_of(name), _value(getattr(bot, name), name, quote)) for name in SHOWN]
+    return [(label, text) for label, text in found if text] + list(_params(bot))
+
+
+def _params(bot: BotConfig) -> Iterator[tuple[str, str]]:
+    """Yield the strategy's parameters by their names, those left out with their defaults."""
+    strategy = strategies.STRATEGIES.get(bot.strategy)
+    for param in strategy.params if strategy else ():
+        value = bot.params.get(param.name, param.default)
+        named = dict(param.choices).get(str(value))
+        yield gettext(param.label), gettext(named) if named else str(plain_number(str(value)))
+
+
+#: What the page of a result tells of the settings, beside the parameters of the strategy.
+SHOWN = (
+    "initial_capital",
+    "position_size_fixed",
+    "position_size_perc",
+    "stop_loss_perc",
+    "take_profit_perc",
+    "trailing_stop_perc",
+    "max_daily_trades",
+    "max_daily_loss_perc",
+    "daily_target_perc",
+    "max_drawdown_perc",
+    "cooldown_minutes",
+    "stop_guard_stops",
+    "stop_guard_minutes",
+)
+
+
+def _value(value: object, name: str, quote: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return f"{number(value)} {quote}" if not name.endswith("_perc") else number(value)
+    return str(value)
+
+
+def trade_rows(report: Report, trades: Sequence[Any]) -> list[dict[str, Any]]:
+    """Pair trades with the words for what ended them."""
+    return [{"trade": trade, "exit": exit_label(trade.reason)} for trade in trades]
+
+
+def ends_of(run: BacktestRun) -> tuple[datetime, datetime]:
+    """Return when the candles of a result begin and end, else what was asked for."""
+    if run.summary:
+        begin, end = (run.summary[name] / 1000 for name in ("first", "end"))
+        return datetime.fromtimestamp(begin, UTC), datetime.fromtimestamp(end, UTC)
+    return run.since, run.until
