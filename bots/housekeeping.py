@@ -16,6 +16,7 @@ from bots.models import (
     Decision,
     Order,
     PaperOrder,
+    SignalIn,
     StoredCandles,
 )
 
@@ -32,6 +33,7 @@ class Pruned:
     commands: int
     paper_orders: int
     alerts: int
+    signals: int
 
 
 def prune(before: datetime) -> Pruned:
@@ -52,6 +54,7 @@ def prune(before: datetime) -> Pruned:
         commands=_delete(commands),
         paper_orders=_delete(answers),
         alerts=_delete(told) + _delete(ended),
+        signals=_delete(SignalIn.objects.filter(received_at__lt=before)),
     )
 
 

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db.models import BinaryField, ExpressionWrapper, F, Model, QuerySet
 
-from bots.models import AlertChannel, ApiKey
+from bots.models import AlertChannel, ApiKey, Hook
 from bots.models.fields import Undecryptable
 
 SECRETS = ("api_key", "secret_key", "passphrase")
@@ -15,6 +15,7 @@ SECRETS = ("api_key", "secret_key", "passphrase")
 TABLES: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (ApiKey, SECRETS),
     (AlertChannel, ("secret_url",)),
+    (Hook, ("secret",)),
 )
 ATTEMPTS = 5
 
@@ -23,8 +24,8 @@ ATTEMPTS = 5
 class Rotation:
     """What became of the stored secrets: how many rows, and which nobody can open or moved on.
 
-    Keys by their number, alert channels as "channel 7". `contended`: replaced again and again while
-    we tried; the next run takes them.
+    Keys by their number, alert channels as "channel 7", signal addresses alike. `contended`:
+    replaced again and again while we tried; the next run takes them.
     """
 
     rotated: int = 0
@@ -64,7 +65,8 @@ class Row:
 
     @property
     def name(self) -> int | str:
-        return self.pk if self.model is ApiKey else f"channel {self.pk}"
+        word = {AlertChannel: "channel", Hook: "signal address"}.get(self.model)
+        return f"{word} {self.pk}" if word else self.pk
 
     @property
     def tokens(self) -> "QuerySet[Any, dict[str, Any]]":

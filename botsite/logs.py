@@ -10,11 +10,13 @@ _SECRETS = re.compile(
     r"(?i)((?:signature|api[-_]?key|x-mbx-apikey|secret(?:[-_]?key)?|passphrase|authorization)"
     r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)[^\s\"'&,;}]+"
 )
+#: The address of a bot's signals ends in its secret.
+_HOOK = re.compile(r"(/hooks/[a-z0-9]{12}/)[\w-]+")
 
 
 def scrub(text: str) -> str:
     """Return `text` with the values of signatures, keys, secrets and tokens replaced by `***`."""
-    return _SECRETS.sub(r"\1***", text)
+    return _HOOK.sub(r"\1***", _SECRETS.sub(r"\1***", text))
 
 
 def _scrub_line(_logger: Any, _name: str, line: str) -> str:

@@ -7,8 +7,17 @@ as everywhere.
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from bots.admin import accounts, alerts, backtests, bots, ledger, operations, templates
+from bots.admin import accounts, alerts, backtests, bots, ledger, operations, signals, templates
 
-__all__ = ["accounts", "alerts", "backtests", "bots", "ledger", "operations", "templates"]
+__all__ = [
+    "accounts",
+    "alerts",
+    "backtests",
+    "bots",
+    "ledger",
+    "operations",
+    "signals",
+    "templates",
+]
 
 admin.site.site_header = admin.site.site_title = _("Botsite administration")

@@ -9,6 +9,7 @@ from bots.models.command import Command
 from bots.models.days import DayStats, Funding
 from bots.models.decision import Decision, DecisionCandles
 from bots.models.event import StateEvent
+from bots.models.hook import Hook, SignalIn
 from bots.models.ledger import Fill, Order
 from bots.models.measures import Gauge, Inspection, TickTimes
 from bots.models.operations import Heartbeat, Installation, Market, Silence
@@ -43,6 +44,7 @@ __all__ = [
     "Funding",
     "Gauge",
     "Heartbeat",
+    "Hook",
     "Inspection",
     "Installation",
     "KeyEvent",
@@ -51,6 +53,7 @@ __all__ = [
     "Outpaced",
     "PaperBalance",
     "PaperOrder",
+    "SignalIn",
     "Silence",
     "StateEvent",
     "StoredCandles",

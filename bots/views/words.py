@@ -141,6 +141,7 @@ DOORS = {
     "tick": _("tick"),
     "reset": _("daily reset"),
     "sweep": _("sweep"),
+    "signal": _("signal"),
 }
 
 

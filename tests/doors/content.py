@@ -27,9 +27,11 @@ from bots.models import (
     Comparison,
     Funding,
     Heartbeat,
+    Hook,
     Inspection,
     Market,
     Order,
+    SignalIn,
     Silence,
     Transfer,
     User,
@@ -180,6 +182,10 @@ def fill(owner: User) -> Content:
     )
     portable.keep(owner, "Recipe", idle)
     _told(owner, bot)
+    Hook.objects.create(bot=bot)
+    SignalIn.objects.create(
+        bot=bot, key="k", received_at=timezone.now(), said="buy", status="refused", result="late"
+    )
     token = ApiToken.issue(owner, "script")
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
     return Content(owner=owner, bot=bot, idle=idle, key=key, token=token)

@@ -86,6 +86,7 @@ FLOORS: list[set[str]] = [
         "charting",
         "replaying",
         "backtests",
+        "signals",
     },
     {"tasks", "views", "forms", "api", "admin", "management", "templatetags", "middleware", "urls"},
     {"apps"},

@@ -80,4 +80,4 @@ def _page_says(client: Client, owner: User, bench: Bench, name: str, number: str
 def test_each_strategy_has_a_script() -> None:
     ladders = {name for name in strategies.STRATEGIES if strategies.ladder_of(name)}
     assert ladders == {"dca", "grid"}  # tests/engine/test_rungs.py
-    assert set(SCRIPTS) == set(strategies.STRATEGIES) - ladders
+    assert set(SCRIPTS) == set(strategies.STRATEGIES) - ladders - {"signal"}

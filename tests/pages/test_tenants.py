@@ -47,6 +47,9 @@ OWNED = {
     "bot-decisions": "GET",
     "bot-decision": "GET",
     "bot-orders": "GET",
+    "bot-signals": "GET",
+    "bot-signals-new": "POST",
+    "bot-signals-remove": "POST",
     "bot-fills": "GET",
     "bot-events": "GET",
     "bot-days": "GET",
@@ -115,7 +118,7 @@ PERSONAL = {
 }
 #: Pages of what belongs to all, beside which stands the reader's own.
 SHARED = {"market": "GET", "market-watch": "POST"}
-PUBLIC = {"help", "language", "healthz", "set_language", "favicon"}
+PUBLIC = {"hook", "hook-signed", "help", "language", "healthz", "set_language", "favicon"}
 #: Tested beside their own code: the admin, the API, and the sign-in pages of allauth.
 ELSEWHERE = ("admin/", "api/v1/", "accounts/", "static/")
 VERBS = ("get", "head", "post", "put", "patch", "delete", "options")

@@ -62,6 +62,7 @@ def test_the_window_is_told_as_it_is() -> None:
         "breakout": "the longer period and one candle",
         "dca": "one candle, with the RSI 200 or four times its period",
         "grid": "one candle",
+        "signal": "one candle, which must be fresh",
     }
     for name, text in words.items():
         assert re.search(rf"Window: {re.escape(text)}", section(name).replace("\n", " ")), name

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from trading.market import Candles, OrderType, Rules
 from trading.risk import Settings
 from trading.strategies import Strategy, Values
+from trading.strategies.outside import Outside
 
 MINUTE_MS = 60_000
 
@@ -64,5 +65,7 @@ class Plan:
         """Raise Unsupported for what cannot be tried: it is said, never left out in silence."""
         if ":" in self.rules.symbol:
             raise Unsupported("perpetuals: backtests trade spot markets only")
+        if isinstance(self.strategy, Outside):
+            raise Unsupported("signals from outside: the past has none of them")
         if OrderType(self.settings.entry_type) is not OrderType.MARKET:
             raise Unsupported("entries as limit orders: backtests enter at market only")

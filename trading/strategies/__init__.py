@@ -25,6 +25,7 @@ from trading.strategies.dca import Dca
 from trading.strategies.ema_rsi import EmaRsi
 from trading.strategies.grid import Grid
 from trading.strategies.macd import Macd
+from trading.strategies.outside import Outside
 from trading.strategies.plugins import Refusal, StrategyFailed
 
 __all__ = [
@@ -99,7 +100,7 @@ class Registry(Mapping[str, Strategy]):
         return len(self._load())
 
 
-STRATEGIES = Registry(EmaRsi(), Macd(), Bollinger(), Breakout(), Dca(), Grid())
+STRATEGIES = Registry(EmaRsi(), Macd(), Bollinger(), Breakout(), Dca(), Grid(), Outside())
 
 
 def ladder_of(name: str) -> HasLadder | None:

@@ -30,5 +30,6 @@ class Command(BaseCommand):
         done = housekeeping.prune(timezone.now() - timedelta(days=days))
         self.stdout.write(
             f"deleted: {done.decisions} decisions, {done.commands} commands,"
-            f" {done.paper_orders} paper orders, {done.alerts} alerts and messages"
+            f" {done.paper_orders} paper orders, {done.alerts} alerts and messages,"
+            f" {done.signals} signals"
         )
