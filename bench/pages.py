@@ -27,6 +27,8 @@ def main() -> None:
             tick.run(bot.pk)
         client = Client(headers={"host": "127.0.0.1"})
         client.force_login(user, backend=backend)
+        # A session is written down when it is first used, and every five minutes.
+        client.get("/help/")
         with CaptureQueriesContext(connection) as queries:
             page = client.get("/")
             asked = len(queries)

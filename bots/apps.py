@@ -12,6 +12,12 @@ class BotsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the triggers made after each migration, and the settings checked."""
-        from bots import checks, guards, passwords, uptime  # noqa: F401 - they register themselves
+        from bots import (  # noqa: F401 - they register themselves
+            checks,
+            guards,
+            passwords,
+            second_factor,
+            uptime,
+        )
 
         post_migrate.connect(guards.install, sender=self)

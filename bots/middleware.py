@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
+from bots import sessions
 from bots.models import User
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -60,3 +61,14 @@ def _to_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
         return response
     page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
     return HttpResponseClientRedirect(f"{login}?{urlencode({'next': page})}")
+
+
+class SeenMiddleware:
+    """Keeps the list of a user's sessions: when each was last used, and from where."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        sessions.note_seen(request)
+        return self.get_response(request)

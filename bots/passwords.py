@@ -1,6 +1,7 @@
-"""A new password shuts out whoever had the old one: API tokens end with it.
+"""A new password shuts out whoever had the old one: API tokens and sessions end with it.
 
-Sessions end by themselves: each carries a hash of the password that it was opened with.
+Sessions would end by themselves, as each carries a hash of the password that it was opened with;
+so they leave the user's list at once. The browser that set it gets a new one (Django).
 """
 
 from typing import Any
@@ -9,11 +10,14 @@ from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
 
-from bots.models import ApiToken, User
+from bots import sessions
+from bots.models import AccessEvent, ApiToken, User
 
 
 @receiver(post_save, sender=User)
-def revoke_tokens(instance: User, created: bool, **_: Any) -> None:
-    """Revoke the user's API tokens once a new password is saved, by whichever door it came."""
+def shut_out(instance: User, created: bool, **_: Any) -> None:
+    """Revoke tokens and end sessions once a new password is saved, by whichever door it came."""
     if instance.has_new_password and not created:
         ApiToken.objects.filter(owner=instance, revoked_at=None).update(revoked_at=timezone.now())
+        sessions.end_others(instance, None)
+        AccessEvent.objects.create(owner=instance, what=AccessEvent.What.PASSWORD)

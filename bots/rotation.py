@@ -1,10 +1,16 @@
-"""Moves stored secrets to the first key of FERNET_KEYS, so that old ones can be retired."""
+"""Moves stored secrets to the first key of FERNET_KEYS, so that old ones can be retired.
+
+Exchange keys and alert addresses are bytes in columns of their own; secrets of second factors are
+tokens in the JSON of django-allauth's table.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.db import transaction
 from django.db.models import BinaryField, ExpressionWrapper, F, Model, QuerySet
 
 from bots.models import AlertChannel, ApiKey, Hook
@@ -17,6 +23,7 @@ TABLES: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (AlertChannel, ("secret_url",)),
     (Hook, ("secret",)),
 )
+FACTOR_SECRETS = ("secret", "seed")
 ATTEMPTS = 5
 
 
@@ -24,13 +31,15 @@ ATTEMPTS = 5
 class Rotation:
     """What became of the stored secrets: how many rows, and which nobody can open or moved on.
 
-    Keys by their number, alert channels as "channel 7", signal addresses alike. `contended`:
-    replaced again and again while we tried; the next run takes them.
+    Keys by their number, alert channels as "channel 7", signal addresses alike, second factors by
+    the names of their users (`lost_factors`). `contended`: replaced again and again while we tried;
+    the next run takes them.
     """
 
     rotated: int = 0
     current: int = 0
     undecryptable: list[int | str] = field(default_factory=list)
+    lost_factors: list[str] = field(default_factory=list)
     contended: list[int | str] = field(default_factory=list)
 
 
@@ -52,6 +61,8 @@ def rotate(*, dry_run: bool = False) -> Rotation:
                     break
             else:
                 done.contended.append(row.name)
+    for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
+        _rotate_factor(pk, keys, done, dry_run=dry_run)
     return done
 
 
@@ -71,6 +82,28 @@ class Row:
     @property
     def tokens(self) -> "QuerySet[Any, dict[str, Any]]":
         return tokens(self.model._default_manager.filter(pk=self.pk), self.columns)
+
+
+def _rotate_factor(pk: int, keys: list[Fernet], done: Rotation, *, dry_run: bool) -> None:
+    """Bring one second factor up to date, alone with it: a sign-in waits, and is not undone."""
+    with transaction.atomic():
+        row = Authenticator.objects.select_for_update().filter(pk=pk).first()
+        if row is None:
+            return
+        stored = {name: row.data[name].encode() for name in FACTOR_SECRETS if name in row.data}
+        try:
+            fresh = {name: _under_first(token, keys) for name, token in stored.items()}
+        except InvalidToken:
+            done.lost_factors.append(row.user.get_username())
+            return
+        changes = {name: token.decode() for name, token in fresh.items() if token is not None}
+        if not changes:
+            done.current += 1
+            return
+        done.rotated += 1
+        if not dry_run:
+            row.data.update(changes)
+            row.save(update_fields=["data"])
 
 
 def _rotate_one(row: Row, keys: list[Fernet], done: Rotation, *, dry_run: bool) -> bool:

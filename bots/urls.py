@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.urls import URLPattern, path
 
 from bots.views import (
+    access,
     actions,
     activity,
     alerts,
@@ -126,6 +127,8 @@ urlpatterns = [
         alerts.channel_confirm,
         name="channel-confirm",
     ),
+    path("profile/sessions/end/", access.sessions_end, name="sessions-end"),
+    path("profile/sessions/<int:pk>/end/", access.session_end, name="session-end"),
     path("language/", profile.language, name="language"),
     path("help/", profile.help_page, name="help"),
     path("status/", status.status, name="status"),

@@ -15,7 +15,7 @@ import django_stubs_ext
 import environ
 from django.utils.translation import gettext_lazy as _
 
-from botsite import browser, database, logs
+from botsite import browser, database, doors, logs
 from botsite.platform.redis import DEFAULT_URL, running_url
 
 # Lets `ModelForm[User]` and `ModelAdmin[User]`, which the type checker asks for, run as well.
@@ -62,6 +62,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_celery_beat",
@@ -84,6 +86,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "bots.middleware.ViewerMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "bots.middleware.SeenMiddleware",
     # Last, as axes asks: it turns a refused sign-in into its lock-out answer.
     "axes.middleware.AxesMiddleware",
 ]
@@ -175,15 +178,17 @@ SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
 ACCOUNT_ADAPTER = "botsite.signup.Adapter"
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_CHANGE_EMAIL = True
-ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 # Per address; axes below counts each account at each address. One door: /admin/ uses this form too.
 ACCOUNT_RATE_LIMITS = {
     "login": env.str("LOGIN_RATE", default="30/m/ip"),
     "login_failed": env.str("LOGIN_FAILED_RATE", default="20/m/ip,10/5m/key"),
+    # Codes of one user's second factor: who knows the password could try a million in a year.
+    "second_factor": "50/d/key",
 }
+# How long an answer holds that was asked for before keys and before real money, in seconds.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+vars().update(doors.ALLAUTH)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 AXES_COOLOFF_TIME = env.int("LOGIN_COOLOFF_MINUTES", default=15) / 60

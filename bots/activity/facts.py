@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bots.activity.timeline import Item
-from bots.models import Command, Funding, KeyEvent, Order, StateEvent, Transfer
+from bots.models import AccessEvent, Command, Funding, KeyEvent, Order, StateEvent, Transfer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """A line as it is stored. Absent is None.
 
-    `what` is the move, the purpose, the command, the direction, what happened to a key, "received"
-    or "paid"; `result` the status that it led to, `reason` why; `price` the average, else the
-    limit, else the trigger. The amount of a payment is negative when it was paid.
+    `what` is the move, the purpose, the command, the direction, what happened to a key or a way in,
+    "received" or "paid"; `result` the status that it led to, `reason` why; `price` the average,
+    else the limit, else the trigger. The amount of a payment is negative when it was paid.
     """
 
     what: str
@@ -78,6 +78,8 @@ def _of_account(item: Item) -> Facts:
             via=row.via,
             amount=row.amount,
         )
+    if isinstance(row, AccessEvent):
+        return Facts(what=row.what, details=row.details or None, by=_name(row), via=row.via or None)
     if isinstance(row, KeyEvent):
         return Facts(what=row.what, details=row.last4, by=_name(row), via=row.via)
     return Facts(
@@ -85,5 +87,5 @@ def _of_account(item: Item) -> Facts:
     )
 
 
-def _name(row: StateEvent | Command | Transfer | KeyEvent) -> str | None:
+def _name(row: StateEvent | Command | Transfer | KeyEvent | AccessEvent) -> str | None:
     return row.by.get_username() if row.by else None

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from bots.models import (
+    AccessEvent,
     Account,
     ApiKey,
     BotConfig,
@@ -37,14 +38,15 @@ class Kind(TextChoices):
     FUNDING = "funding", _("Funding")
     TRANSFER = "transfer", _("Transfers")
     KEY = "key", _("Keys")
+    ACCESS = "access", _("Sign-in")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """One kind of rows: `name` in a cursor, the column of its time, and which rows are errors.
 
-    `rows` are everybody's. `is_indexed`: they can be read by time; the others are read by their
-    accounts.
+    `rows` are everybody's, each of a bot, an account or, where both is false, a user. `is_indexed`:
+    they can be read by time; the others are read by their accounts.
     """
 
     name: str
@@ -53,19 +55,24 @@ class Source:
     rows: Callable[[], QuerySet[Any]]
     bad: Q = NEVER
     is_of_bots: bool = True
+    is_of_accounts: bool = False
     is_indexed: bool = True
 
     def of(self, user: User) -> Q:
         """Return the condition on rows of one user: it starts from the bots or accounts."""
-        return Q(bot__owner=user) if self.is_of_bots else Q(account__owner=user)
+        if self.is_of_accounts:
+            return Q(account__owner=user)
+        return Q(bot__owner=user) if self.is_of_bots else Q(owner=user)
 
-    def checked_of(self, user: User) -> Exists:
+    def checked_of(self, user: User) -> Exists | Q:
         """Return the same as a question to each row, so that the rows can be read by their time.
 
         SQLite would start from the bots all the same, and sort their whole history.
         """
         if self.is_of_bots:
             return Exists(BotConfig.objects.filter(pk=OuterRef("bot"), owner=user))
+        if not self.is_of_accounts:
+            return Q(owner=user)
         return Exists(Account.objects.filter(pk=OuterRef("account"), owner=user))
 
 
@@ -94,6 +101,10 @@ def _keys() -> QuerySet[Any]:
     return KeyEvent.objects.select_related("account", "by")
 
 
+def _accesses() -> QuerySet[Any]:
+    return AccessEvent.objects.select_related("by")
+
+
 def _checks() -> QuerySet[Any]:
     rows = ApiKey.objects.select_related("account")
     return rows.exclude(checked_at=None).exclude(check_fault="")
@@ -120,9 +131,10 @@ SOURCES: tuple[Source, ...] = (
         rows=_transfers,
         bad=Q(status__in=[Transfer.Status.UNKNOWN, Transfer.Status.FAILED]),
         is_of_bots=False,
+        is_of_accounts=True,
         is_indexed=False,
     ),
-    Source(name="key", kind=Kind.KEY, at="at", rows=_keys, is_of_bots=False),
+    Source(name="key", kind=Kind.KEY, at="at", rows=_keys, is_of_bots=False, is_of_accounts=True),
     Source(
         name="check",
         kind=Kind.KEY,
@@ -130,7 +142,16 @@ SOURCES: tuple[Source, ...] = (
         rows=_checks,
         bad=Q(pk__isnull=False),
         is_of_bots=False,
+        is_of_accounts=True,
         is_indexed=False,
+    ),
+    Source(
+        name="access",
+        kind=Kind.ACCESS,
+        at="at",
+        rows=_accesses,
+        bad=Q(what=AccessEvent.What.CODE_REFUSED),
+        is_of_bots=False,
     ),
 )
 RANKS = {source.name: rank for rank, source in enumerate(SOURCES)}

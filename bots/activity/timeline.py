@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from bots.activity.sources import RANKS, SOURCES, Kind, Source
-from bots.models import User
+from bots.models import Account, User
 
 #: Who has fewer rows than this is served by sorting them: by time one would read past the others'.
 FEW = 2000
@@ -35,8 +35,16 @@ class Item:
 
     @property
     def is_of_bot(self) -> bool:
-        """Whether the row is a bot's; the others are an account's."""
+        """Whether the row is a bot's; the others are an account's or the user's own."""
         return SOURCES[RANKS[self.name]].is_of_bots
+
+    @property
+    def account(self) -> Account | None:
+        """The account whose row it is, if it is one's."""
+        if not SOURCES[RANKS[self.name]].is_of_accounts:
+            return None
+        account: Account = self.row.account
+        return account
 
 
 @dataclass(frozen=True, kw_only=True)

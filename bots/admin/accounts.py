@@ -12,11 +12,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
-from bots import control, setup
+from bots import control, second_factor, setup
 from bots.admin.acts import VIA, Act, Acting, each
 from bots.admin.base import NoChanges, ReadOnly, money
 from bots.admin.filters import Door, OfOwner, Watching
 from bots.models import (
+    AccessEvent,
     Account,
     ApiKey,
     ApiToken,
@@ -52,6 +53,19 @@ def _will_halt(_user: User) -> str:
     return gettext("All bots of this user stop at once; open positions stay, unwatched.")
 
 
+def _switch_off(user: User, by: User, why: str) -> bool:
+    if user == by:
+        text = gettext("Your own is switched off on your profile, where you are asked again.")
+        raise control.Refusal("oneself", text)
+    return second_factor.switch_off(user, by=by, via=VIA, why=why)
+
+
+def _will_switch_off(user: User) -> str:
+    if not second_factor.is_on(user):
+        return gettext("Has no second factor.")
+    return gettext("Signs in with the password alone, until a new one is switched on.")
+
+
 USER_ACTS = (
     Act(
         name="deactivate",
@@ -68,6 +82,14 @@ USER_ACTS = (
         run=_halt,
         foresee=each(_will_halt),
         permission="operate",
+    ),
+    Act(
+        name="switch_off_second_factor",
+        title=_("Switch off a lost second factor"),
+        done=gettext_noop("The second factor was switched off."),
+        run=_switch_off,
+        foresee=each(_will_switch_off),
+        permission="change",
     ),
 )
 
@@ -224,6 +246,14 @@ class KeyEvents(ReadOnly[KeyEvent]):
     list_filter = ["what", "account__mode", Door]
     list_select_related = ["account", "by"]
     search_fields = ["account__label", "account__owner__username", "last4"]
+
+
+@admin.register(AccessEvent)
+class AccessEvents(ReadOnly[AccessEvent]):
+    list_display = ["at", "owner", "what", "details", "ip", "by", "via"]
+    list_filter = ["what", Door]
+    list_select_related = ["owner", "by"]
+    search_fields = ["owner__username", "ip"]
 
 
 @admin.register(ApiToken)

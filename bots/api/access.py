@@ -9,11 +9,14 @@ from ninja.errors import AuthenticationError, AuthorizationError
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
+from bots import second_factor
 from bots.lifecycle import Mode
 from bots.models import ApiToken, User
 
 #: What a signed-in browser may do here. Live trading asks for a token that was granted `live`.
-SESSION_SCOPES = frozenset({"read", "trade", "keys"})
+SESSION_SCOPES = frozenset({"read", "trade"})
+#: And for as long as its user showed lately that they are there.
+FRESH_SCOPES = SESSION_SCOPES | {"keys"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,8 @@ class Session(AuthBase):
             return None
         if check_csrf(request):
             raise AuthorizationError(message="CSRF check failed.")
-        caller = Caller(user=request.user, scopes=SESSION_SCOPES)
+        is_fresh = self.scope == "keys" and second_factor.is_fresh(request)
+        caller = Caller(user=request.user, scopes=FRESH_SCOPES if is_fresh else SESSION_SCOPES)
         caller.needs(self.scope)
         return caller
 

@@ -29,13 +29,14 @@ class Filters(Schema):
 class LineOut(Schema):
     at: datetime
     kind: str = Field(
-        description="state, order, command, funding, transfer, key, or check (a refused key)"
+        description="state, order, command, funding, transfer, key, check (a refused key) or access"
+        " (second factor, sessions, password, tokens)"
     )
     bot_config_id: int | None
     account: int | None = Field(description="of a transfer or a key")
     what: str = Field(
         description="move, purpose, command, direction; of funding received or paid; of a key "
-        "added, replaced, deleted or checked"
+        "added, replaced, deleted or checked; of access what happened"
     )
     result: str | None = Field(description="the status it led to")
     reason: str | None = Field(description="why; of a command the gate that refused it")
@@ -74,6 +75,6 @@ def _line(item: Item) -> dict[str, object]:
         "at": item.at,
         "kind": item.name,
         "bot_config_id": item.row.bot_id if item.is_of_bot else None,
-        "account": None if item.is_of_bot else item.row.account_id,
+        "account": item.account.pk if item.account else None,
         **vars(facts(item)),
     }

@@ -13,12 +13,14 @@ from bots.lifecycle import Mode
 from bots.models import Account, User
 from bots.setup import ACCOUNT_LIMITS
 
-#: What a page may grant. `live` moves real money without a page: the operator's command grants it.
+#: What a page may grant to everybody.
 SCOPES = [
     ("read", _("read: see bots, orders, balances")),
     ("trade", _("trade: create, edit, start and stop bots")),
     ("keys", _("keys: add and remove exchange keys")),
 ]
+#: Moves real money without a page: for who has a second factor, or by the operator's command.
+LIVE = ("live", _("live: whatever spends real money"))
 SECRET_WORDS = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
@@ -84,7 +86,10 @@ class LimitsForm(forms.ModelForm[Account]):
 
 
 class TokenForm(forms.Form):
-    """A new API token. `number` is another in each form that is drawn: it tells a repetition."""
+    """A new API token. `number` is another in each form that is drawn: it tells a repetition.
+
+    `may_live`: whether the right to spend real money is among what may be granted.
+    """
 
     name = forms.CharField(label=_("token name"), max_length=60)
     scopes = forms.MultipleChoiceField(
@@ -94,6 +99,17 @@ class TokenForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
     number = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, may_live: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scopes = self.fields["scopes"]
+        assert isinstance(scopes, forms.MultipleChoiceField)  # noqa: S101 - for the type checker
+        scopes.choices = [*SCOPES, LIVE] if may_live else SCOPES
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether a valid form grants what only somebody who is surely there may grant."""
+        return bool({"keys", "live"} & set(self.cleaned_data["scopes"]))
 
 
 class ProfileForm(forms.ModelForm[User]):

@@ -222,6 +222,11 @@ class BotForm(forms.ModelForm[BotConfig]):
         super()._update_errors(errors)  # type: ignore[misc]
 
     @property
+    def goes_live(self) -> bool:
+        """Whether a valid form would have a bot trade real money that did not."""
+        return bool(self.cleaned_data.get("mode") == Mode.LIVE and not self.was_live)
+
+    @property
     def values(self) -> dict[str, Any]:
         """The checked BotConfig values, as control.create and control.edit take them."""
         names = [name for name in self.Meta.fields if not self.fields[name].disabled]

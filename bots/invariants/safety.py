@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from allauth.mfa.models import Authenticator
 from django.db import connection
 from django.db.models import Q
 
@@ -10,6 +11,7 @@ from bots.invariants.among import EVERY, Among
 from bots.invariants.violation import Violation
 from bots.lifecycle import Duty, Move
 from bots.models import BotState, Order, StateEvent
+from bots.rotation import FACTOR_SECRETS
 from trading.market import Side
 
 #: Moves after which nothing may be opened, until a start or the reset of a pause.
@@ -62,7 +64,7 @@ def positions_have_their_stops(_: datetime, among: Among = EVERY) -> Iterator[Vi
 
 
 def secrets_are_encrypted(_: datetime, among: Among = EVERY) -> Iterator[Violation]:
-    """I10: every secret column holds a Fernet token, and nothing else."""
+    """I10: every secret holds a Fernet token, and nothing else: of keys and of second factors."""
     if not among.is_first:
         return
     with connection.cursor() as cursor:
@@ -73,6 +75,11 @@ def secrets_are_encrypted(_: datetime, among: Among = EVERY) -> Iterator[Violati
                 if not all(token.startswith(b"gAAAA") for token in tokens):
                     text = f"{name} {pk} is stored in the clear"
                     yield Violation(code="I10", bot_id=None, text=text)
+    for pk, data in Authenticator.objects.values_list("pk", "data"):
+        stored = [data[name] for name in FACTOR_SECRETS if name in data]
+        if not all(token.startswith("gAAAA") for token in stored):
+            text = f"second factor {pk} is stored in the clear"
+            yield Violation(code="I10", bot_id=None, text=text)
 
 
 def orders_have_a_price_behind_them(_: datetime, among: Among = EVERY) -> Iterator[Violation]:

@@ -1,5 +1,6 @@
 """What a user owns, one noun a file."""
 
+from bots.models.access import AccessEvent
 from bots.models.account import Account, ApiKey, Balance, Comparison, KeyEvent, User
 from bots.models.alert import Alert, AlertChannel, AlertDelivery, AlertScan, AlertSettings
 from bots.models.backtest import BacktestData, BacktestRun
@@ -21,6 +22,7 @@ from bots.models.transfers import Transfer
 from bots.models.watch import Watch
 
 __all__ = [
+    "AccessEvent",
     "Account",
     "Alert",
     "AlertChannel",

@@ -78,13 +78,18 @@ def _keyring(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
+def keyring() -> MultiFernet:
+    """Return settings.FERNET_KEYS: the first encrypts, all decrypt (ValueError if bad)."""
+    return _keyring(tuple(settings.FERNET_KEYS))
+
+
 class SecretField(EncryptedTextField):  # type: ignore[misc]
     """An encrypted text. A wrong or lost key yields Undecryptable instead of breaking the row."""
 
     @property
     def fernet(self) -> MultiFernet:
         """The keys of settings.FERNET_KEYS: the first encrypts, all decrypt (ValueError if bad)."""
-        return _keyring(tuple(settings.FERNET_KEYS))
+        return keyring()
 
     def from_db_value(self, value: Any, *args: Any) -> str | None:
         try:

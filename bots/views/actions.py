@@ -12,8 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bots import control
 from bots.accept import accept_exchange
-from bots.lifecycle import WindDown
+from bots.lifecycle import Mode, WindDown
 from bots.models import BotConfig, Command
+from bots.views import again
 from bots.views.common import BUSY, Request, back, find_or_404, tell_busy
 from bots.views.present import Shown, market_of
 
@@ -46,6 +47,8 @@ def _ask(request: Request, bot: BotConfig, template: str) -> HttpResponse:
 def start(request: Request, pk: int) -> HttpResponse:
     """Start a bot. A bot that runs already stays as it is."""
     bot = find_or_404(request.user, pk)
+    if bot.mode == Mode.LIVE and (question := again.ask(request)):
+        return question
     done = _("%(name)s was started.") % {"name": bot.name}
     _do(request, lambda: control.start(bot, by=request.user, via="page"), done)
     return back(request, bot)

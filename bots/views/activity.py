@@ -161,9 +161,9 @@ def _cells(items: Iterator[Item], bots: Mapping[int, BotConfig]) -> Iterator[exp
 
 
 def _place(item: Item, bots: Mapping[int, BotConfig]) -> tuple[object, ...]:
-    """Return bot or account: id, name, mode and symbol."""
+    """Return bot or account: id, name, mode and symbol; nothing for what is the user's own."""
     if item.is_of_bot:
         bot = bots[item.row.bot_id]
         return bot.pk, bot.name, bot.mode, bot.symbol
-    account = item.row.account
-    return None, account.label, account.mode, None
+    account = item.account
+    return (None, account.label, account.mode, None) if account else (None,) * 4

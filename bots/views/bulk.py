@@ -15,7 +15,9 @@ from django.views.decorators.http import require_http_methods
 
 from bots import bulk as many
 from bots.bulk import Act, Fate, Outcome
+from bots.lifecycle import Mode
 from bots.models import BotConfig
+from bots.views import again
 from bots.views.common import Request, page_of
 from bots.views.dashboard import filters_of, matches
 from bots.views.present import Shown, markets_of
@@ -124,6 +126,9 @@ def _do(request: Request, act: Act) -> HttpResponse:
     if len(ids) > many.MOST:
         messages.error(request, _("At most %(most)d bots at once.") % {"most": many.MOST})
         return redirect("bots-bulk")
+    starts_live = act == Act.START and many.chosen(request.user, ids).filter(mode=Mode.LIVE)
+    if starts_live and (question := again.ask(request)):
+        return question
     held = {int(text) for text in request.POST.get("held", "").split(",") if text.isdecimal()}
     outcomes = many.carry_out(request.user, ids, act, via="page", held=held)
     request.session[DONE] = {

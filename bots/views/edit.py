@@ -17,7 +17,7 @@ from bots.forms.bot import exchanges
 from bots.forms.presets import PRESETS
 from bots.lifecycle import Duty
 from bots.models import BotConfig
-from bots.views import many, meaning
+from bots.views import again, many, meaning
 from bots.views.begin import Beginning, beginning_of, preset_of
 from bots.views.common import BUSY, Request, find_or_404, tell_busy
 
@@ -83,6 +83,8 @@ def create(request: Request) -> HttpResponse:
         if form.cleaned_data["more_symbols"]:
             is_confirmed = "confirm" in request.POST
             return many.make(request, form) if is_confirmed else many.preview(request, form)
+        if form.goes_live and (question := again.ask(request)):
+            return question
         try:
             bot = control.create(request.user, form.values)
         except ValidationError as error:
@@ -120,6 +122,8 @@ def edit(request: Request, pk: int) -> HttpResponse:
     elif _is_to_show(request, form):
         return _shown(request, form, bot)
     if form.is_valid():
+        if form.goes_live and (question := again.ask(request)):
+            return question
         try:
             control.edit(bot, form.values, by=request.user, via="page")
         except ValidationError as error:

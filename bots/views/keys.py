@@ -8,17 +8,23 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bots import control
+from bots import control, second_factor
 from bots.forms import KeyForm, LimitsForm
 from bots.lifecycle import Duty, Mode
 from bots.messages import about_key
 from bots.models import Account, ApiKey, BotConfig
+from bots.views import again
 from bots.views.common import BUSY, Request, tell_busy
+
+#: What tells an account of a user's from their others.
+PLACE = ("exchange", "mode", "label")
 
 
 def _using(request: Request, keys: list[ApiKey]) -> dict[int, list[BotConfig]]:
@@ -36,8 +42,17 @@ def _using(request: Request, keys: list[ApiKey]) -> dict[int, list[BotConfig]]:
 @login_required
 @require_http_methods(["GET", "POST"])
 def keys(request: Request) -> HttpResponse:
-    """List the reader's keys and take a new one, which a worker then checks."""
-    initial = {name: request.GET.get(name, "") for name in ("exchange", "mode", "label")}
+    """List the reader's keys and take a new one, which a worker then checks.
+
+    The form is for `?new` and for the place of a key to replace; before it the reader is asked
+    again who they are, as a secret that was typed cannot wait for the answer.
+    """
+    initial = {name: request.GET.get(name, "") for name in PLACE}
+    if request.method == "POST":
+        if question := _ask_first(request):
+            return question
+    elif (any(initial.values()) or "new" in request.GET) and (question := again.ask(request)):
+        return question
     form = KeyForm(request.POST or None, initial={k: v for k, v in initial.items() if v})
     if request.method == "POST" and form.is_valid():
         try:
@@ -52,6 +67,17 @@ def keys(request: Request) -> HttpResponse:
         messages.success(request, text % {"last4": key.last4})
         return redirect("keys")
     return _page(request, form, is_replacing=bool(initial["label"]))
+
+
+def _ask_first(request: Request) -> HttpResponse | None:
+    """Ask again; what was typed is let go but for the account's name."""
+    place = {name: request.POST.get(name, "")[:60] for name in PLACE}
+    back = f"{reverse('keys')}?{urlencode({'new': '1', **place})}"
+    question = again.ask(request, back=back, keeps=False)
+    if question:
+        text = _("Nothing was saved: show that it is you, then enter the key once more.")
+        messages.warning(request, text)
+    return question
 
 
 def _page(
@@ -81,6 +107,8 @@ def _page(
             for key in rows
         ],
         "is_replacing": is_replacing,
+        # The form is there for whoever need not be asked first.
+        "is_open": second_factor.is_fresh(request),
         "now": timezone.now(),
     }
     wrong = form.errors or refused
@@ -132,6 +160,8 @@ def key_delete(request: Request, pk: int) -> HttpResponse:
         and bot.state.duty != Duty.NONE
         and (bot.state.in_position or bot.state.has_unsettled_orders)
     ]
+    if question := again.ask(request):
+        return question
     if request.method == "GET":
         return render(request, "bots/key_delete.html", {"key": key, "busy": busy})
     try:

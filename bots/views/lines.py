@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from bots.activity import Item
 from bots.lifecycle import Move, Reason, Status, WindDown
 from bots.messages import about_key, explain
 from bots.models import (
+    AccessEvent,
     ApiKey,
     BotConfig,
     Command,
@@ -51,6 +53,13 @@ TRANSFER_CHIPS = {
     Transfer.Status.UNKNOWN: Status.WAITING,
     Transfer.Status.DONE: Status.RUNNING,
     Transfer.Status.FAILED: Status.ERROR,
+}
+
+ACCESS_CHIPS = {
+    AccessEvent.What.FACTOR_ON: Status.RUNNING,
+    AccessEvent.What.FACTOR_OFF: Status.WAITING,
+    AccessEvent.What.CODE_USED: Status.WAITING,
+    AccessEvent.What.CODE_REFUSED: Status.ERROR,
 }
 
 
@@ -94,6 +103,8 @@ def line_of(item: Item, bots: Mapping[int, BotConfig], markets: Mapping[MarketKe
         return _transfer(item, row)
     if isinstance(row, KeyEvent):
         return _key(item, row)
+    if isinstance(row, AccessEvent):
+        return _access(item, row)
     return _check(item, row)
 
 
@@ -236,6 +247,24 @@ def _key(item: Item, row: KeyEvent) -> Line:
         url=reverse("keys"),
         place=row.account.label,
         by=row.by.get_username(),
+        via=str(words.DOORS.get(row.via, row.via)),
+    )
+
+
+def _access(item: Item, row: AccessEvent) -> Line:
+    details = row.details
+    if row.what == AccessEvent.What.CODE_USED and details.isdecimal():
+        details = ngettext("%(n)d code is left.", "%(n)d codes are left.", int(details))
+        details = details % {"n": int(row.details)}
+    return Line(
+        item=item,
+        what=_("Sign-in"),
+        result=str(row.get_what_display()),
+        chip=ACCESS_CHIPS.get(AccessEvent.What(row.what), Status.STOPPED).value,
+        url=reverse("profile"),
+        place=row.ip or "",
+        details=details,
+        by=row.by.get_username() if row.by else "",
         via=str(words.DOORS.get(row.via, row.via)),
     )
 

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from bots import control, markets
 from bots.forms import BotForm
 from bots.models import BotConfig, Market
-from bots.views import meaning
+from bots.views import again, meaning
 from bots.views.common import BUSY, Request, tell_busy
 from bots.views.exposure import quote_of
 
@@ -161,6 +161,8 @@ def make(request: Request, form: BotForm) -> HttpResponse:
         refused = _("Nothing was made: a picked symbol is refused by now. The others stay ticked.")
         messages.error(request, refused if picked else none)
         return preview(request, form, rows=rows, status=422)
+    if form.goes_live and (question := again.ask(request)):
+        return question
     try:
         with transaction.atomic():
             for row in picked:

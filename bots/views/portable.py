@@ -19,6 +19,7 @@ from bots.forms.groups import LABELS
 from bots.forms.template import ImportForm
 from bots.models import BotConfig
 from bots.portable import Entry, Made, Unreadable
+from bots.views import again
 from bots.views.begin import own_template
 from bots.views.common import Request, find_or_404
 from bots.views.exposure import quote_of
@@ -148,6 +149,8 @@ def _confirmed(request: Request) -> HttpResponse:
     if is_live and request.POST.get("confirm_name") != request.user.get_username():
         text = _("Type your user name to import bots that trade real money.")
         return _preview(request, token, raw, wrong=text)
+    if is_live and (question := again.ask(request)):
+        return question
     # Whoever presses twice imports once: only one request takes the file away.
     if not cache.delete(_kept(request, token)):
         return redirect("dashboard")

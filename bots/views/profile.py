@@ -11,9 +11,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from bots import second_factor, sessions
 from bots.forms import ProfileForm, TokenForm
 from bots.lifecycle import Mode
-from bots.models import ApiToken, User
+from bots.models import AccessEvent, ApiToken, User
+from bots.second_factor import Factor
+from bots.views import again
 from bots.views.common import Request, page_of
 
 #: How long a form for a new token is told from its own repetition.
@@ -21,18 +24,32 @@ FORM_SECONDS = 30 * 86_400
 
 
 def _page(
-    request: Request, profile: ProfileForm, token: TokenForm, secret: str = ""
+    request: Request,
+    profile: ProfileForm | None = None,
+    token: TokenForm | None = None,
+    secret: str = "",
 ) -> HttpResponse:
+    factor = second_factor.of(request.user)
+    profile = profile or ProfileForm(instance=request.user)
+    token = token or TokenForm(may_live=_may_live(factor))
     tokens = ApiToken.objects.filter(owner=request.user, revoked_at=None).order_by("-pk")
     context = {
         "form": profile,
         "token_form": token,
         "tokens": page_of(request, tokens),
         "secret": secret,
+        "factor": factor,
+        "may_live": _may_live(factor),
+        "places": sessions.of(request.user, request.session.session_key),
         "now": timezone.now(),
     }
     status = 422 if profile.errors or token.errors else 200
     return render(request, "bots/profile.html", context, status=status)
+
+
+def _may_live(factor: Factor | None) -> bool:
+    """Whether a page may grant the right to spend real money: to whoever has a second factor."""
+    return settings.LIVE_TRADING_ENABLED and factor is not None
 
 
 @login_required
@@ -40,12 +57,12 @@ def _page(
 def profile(request: Request) -> HttpResponse:
     """Show and change language, time zone and colours."""
     if request.method == "GET":
-        return _page(request, ProfileForm(instance=request.user), TokenForm())
+        return _page(request)
     # A copy, so that a refused zone does not reach the page around the form.
     user = User.objects.get(pk=request.user.pk)
     form = ProfileForm(request.POST, instance=user)
     if not form.is_valid():
-        return _page(request, form, TokenForm())
+        return _page(request, form)
     form.save()
     with translation.override(user.language or translation.get_language()):
         messages.success(request, _("Saved."))
@@ -60,17 +77,21 @@ def token_create(request: Request) -> HttpResponse:
     The answer shows it, as no redirect could without keeping it somewhere. Sent a second time, by a
     reload or two clicks, the form makes no second token: each form's number counts once.
     """
-    form = TokenForm(request.POST)
-    profile_form = ProfileForm(instance=request.user)
+    form = TokenForm(request.POST, may_live=_may_live(second_factor.of(request.user)))
     if not form.is_valid():
-        return _page(request, profile_form, form)
+        return _page(request, token=form)
+    if form.is_grave and (question := again.ask(request)):
+        return question
     number = form.cleaned_data["number"]
     if not cache.add(f"token-form-{request.user.pk}-{number}", 1, FORM_SECONDS):
         messages.info(request, _("This token was made already and is not shown again."))
         return redirect("profile")
     scopes = tuple(form.cleaned_data["scopes"])
-    secret = ApiToken.issue(request.user, form.cleaned_data["name"], scopes)
-    return _page(request, profile_form, TokenForm(), secret)
+    name = form.cleaned_data["name"]
+    secret = ApiToken.issue(request.user, name, scopes)
+    told = f"{name} ({', '.join(scopes)})"
+    second_factor.note(request, request.user, AccessEvent.What.TOKEN, told)
+    return _page(request, secret=secret)
 
 
 @login_required

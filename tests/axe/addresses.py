@@ -19,6 +19,8 @@ FOREIGN = ("admin/", "api/v1/", "static/")
 ELSEWHERE = {
     "favicon": "leads to the icon",
     "set_language": "takes a language and leads back",
+    "mfa_index": "leads to the profile",
+    "mfa_authenticate": "in the middle of a sign-in: scenes.py leads there",
     "account_confirm_login_code": "sign-in by code is off",
     "account_set_password": "for accounts without a password: leads to changing it",
 }
@@ -26,7 +28,8 @@ ELSEWHERE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """Where a page is, and for whom: "stranger", "trader", "newcomer" or "operator".
+    """Where a page is, and for whom: "stranger", "trader", "newcomer" or "operator";
+    "halfway" has shown the password and not the code.
 
     Where `press` names a button, the page that it leads to is meant: with every box ticked if
     `ticked`, and with `file` as the content of the form's file.

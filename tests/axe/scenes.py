@@ -9,6 +9,9 @@ from typing import Any
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.test import Client
 from django.utils import timezone
 
 from bots import candles, control
@@ -29,11 +32,13 @@ from bots.models import (
 )
 from bots.models.alert import USUAL
 from tests.axe.addresses import Address
+from tests.doors.client import signed_in
 from tests.doors.content import fill, resting_order, tried
 from tests.pages.builders import bot_of, candles_of, decision, filled, holding, market, state_of
 from trading.market import Candles
 
 D = Decimal
+PASSWORD = "alice-has-a-long-password"
 LONG_NAME = "A bot whose name is as long as its owner found necessary to tell it from others"
 REJECTED = "-2010 Account has insufficient balance for requested action. " * 3
 
@@ -193,6 +198,22 @@ def _backtests(owner: User, bot: BotConfig) -> int:
     return done.pk
 
 
+def _guarded(owner: User) -> None:
+    """The second factor is on, a recovery code is used, and there is a session elsewhere."""
+    TOTP.activate(owner, generate_totp_secret())
+    codes = RecoveryCodes.activate(owner)
+    codes.validate_code(codes.get_unused_codes()[0])
+    telephone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1"
+    signed_in(owner).get("/help/", headers={"user-agent": telephone})
+
+
+def halfway() -> Client:
+    """Return a browser in which the trader has shown the password and not yet the code."""
+    client = Client()
+    client.post("/accounts/login/", {"login": "alice", "password": PASSWORD})
+    return client
+
+
 def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Address]:
     """Pages beside the first look of each: other states, filters, questions, mistakes."""
     reset = f"{user_pk_to_url_str(alice)}-{default_token_generator.make_token(alice)}"
@@ -233,6 +254,7 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         Address(path=f"/accounts/password/reset/key/{reset}/", viewer="stranger"),
         Address(path="/help/", viewer="stranger"),
         Address(path="/", viewer="operator"),
+        Address(path="/accounts/2fa/authenticate/", viewer="halfway"),
         *_answers(),
     ]
 
@@ -257,12 +279,13 @@ def _answers() -> list[Address]:
 def build(settings: Any) -> Scene:
     """Make everything in the database; no worker runs."""
     settings.LIVE_TRADING_ENABLED = True
-    alice = User.objects.create_user("alice", "alice@example.com", "alice-has-a-long-password")
+    alice = User.objects.create_user("alice", "alice@example.com", PASSWORD)
     emma = User.objects.create_user("emma", password="emma-has-a-long-password")
     olga = User.objects.create_superuser("olga", password="olga-has-a-long-password")
     shown = _watched(alice)
     content = fill(alice)
     key = _keys(alice)
+    _guarded(alice)
     holder = _holder(alice)
     channel = _channels(alice)
     differs = _differing(alice, content.key)
@@ -285,6 +308,7 @@ def build(settings: Any) -> Scene:
         "account-transfer": {"pk": key.account_id},
         "transfer-close": {"pk": content.key.account.transfers.get().pk},
         "token-revoke": {"pk": alice.api_tokens.get().pk},
+        "session-end": {"pk": 1},
         "account_confirm_email": {"key": "expired-link"},
         "account_reset_password_from_key": {"uidb36": "1", "key": "expired-link"},
     }

@@ -144,6 +144,7 @@ def test_no_page_breaks_a_rule_in_any_light_at_any_width(
     found, lost = addresses.pages(clients, scene.values)
     assert lost == []
     assert len(found) > 30
+    clients["halfway"] = scenes.halfway()
     auditor = Auditor(browser, live_server.url, language)
     try:
         for address in [*found, *scene.extras]:

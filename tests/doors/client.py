@@ -1,6 +1,7 @@
 """A caller of the API in tests: JSON in, JSON out, as a script would see it."""
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,12 +80,22 @@ def fields_of(answer: Answer) -> set[str]:
     return {row["loc"][1] if len(row["loc"]) > 1 else "" for row in answer.body["detail"]}
 
 
+def just_shown(user: User) -> dict[str, Any]:
+    """What a session holds whose user has just shown password and code."""
+    shown = [{"method": method, "at": time.time()} for method in ("password", "mfa")]
+    return {
+        "account_authentication_methods": shown,
+        "account_authentication_methods_user": str(user.pk),
+    }
+
+
 def signed_in(user: User, *, enforce_csrf_checks: bool = False) -> Client:
     """Return a browser with a session of `user`; how people sign in is tested elsewhere."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.update(just_shown(user))
     session.save()
     client = Client(enforce_csrf_checks=enforce_csrf_checks)
     client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)

@@ -13,6 +13,7 @@ from bots.backtests import asking, running
 from bots.backtests.asking import Wanted
 from bots.meters import Meters
 from bots.models import (
+    AccessEvent,
     Account,
     Alert,
     AlertChannel,
@@ -186,6 +187,7 @@ def fill(owner: User) -> Content:
     SignalIn.objects.create(
         bot=bot, key="k", received_at=timezone.now(), said="buy", status="refused", result="late"
     )
+    AccessEvent.objects.create(owner=owner, what="session_ended", details="Firefox, Linux")
     token = ApiToken.issue(owner, "script")
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
     return Content(owner=owner, bot=bot, idle=idle, key=key, token=token)

@@ -44,6 +44,8 @@ FLOORS: list[set[str]] = [
         "rotation",
         "checks",
         "passwords",
+        "second_factor",
+        "sessions",
     },
     {
         "control",

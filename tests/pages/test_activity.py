@@ -180,7 +180,7 @@ def test_a_page_costs_the_same_however_long_the_history(alice: User, client: Cli
         order(bots[number % 2], ago=number)
     with CaptureQueriesContext(connection) as many:
         client.get("/activity/")
-    assert len(many) == len(few) <= 14
+    assert len(many) == len(few) <= 15
 
 
 def test_a_poll_without_news_is_204(alice: User, client: Client) -> None:

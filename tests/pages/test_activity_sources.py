@@ -14,7 +14,17 @@ from django.utils import timezone, translation
 from bots import control
 from bots.activity import SOURCES, Kind, Wanted, every, newest, sources, timeline
 from bots.lifecycle import Reason
-from bots.models import BotConfig, BotState, Command, Funding, KeyEvent, Order, StateEvent, User
+from bots.models import (
+    AccessEvent,
+    BotConfig,
+    BotState,
+    Command,
+    Funding,
+    KeyEvent,
+    Order,
+    StateEvent,
+    User,
+)
 from bots.views import words
 from tests.pages.builders import bot_of, holding, sign_in, state_of, text_of
 from tests.pages.test_activity import NOW, event, key_of, order, transfer
@@ -185,7 +195,7 @@ def kinds(client: Client, query: str = "") -> list[str]:
 
 def test_who_trades_no_futures_is_not_offered_their_payments(alice: User, client: Client) -> None:
     bot_of(alice)
-    assert kinds(client) == ["state", "order", "command", "transfer", "key"]
+    assert kinds(client) == ["state", "order", "command", "transfer", "key", "access"]
     assert kinds(client, "kind=funding") == Kind.values, "asked for by hand, it is shown as chosen"
     futures_bot(alice)
     assert kinds(client) == Kind.values
@@ -367,7 +377,7 @@ def test_a_long_history_is_read_by_its_index(
 def test_each_source_that_is_read_by_time_has_an_index_that_begins_with_it() -> None:
     told = {
         (model, str(index.fields[0] if index.fields else index.expressions[0]))
-        for model in (StateEvent, Order, Command, Funding, KeyEvent)
+        for model in (StateEvent, Order, Command, Funding, KeyEvent, AccessEvent)
         for index in model._meta.indexes
         if not index.condition
     }

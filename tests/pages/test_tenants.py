@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -81,6 +82,7 @@ OWNED = {
     "channel-test": "POST",
     "channel-confirm": "GET POST",
     "channel-delete": "GET POST",
+    "session-end": "POST",
 }
 #: Pages that show the reader's own rows.
 PERSONAL = {
@@ -114,6 +116,7 @@ PERSONAL = {
     "alerts": "GET POST",
     "alerts-log": "GET",
     "channel-new": "GET POST",
+    "sessions-end": "POST",
     "status": "GET",
 }
 #: Pages of what belongs to all, beside which stands the reader's own.
@@ -149,6 +152,7 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
         "template-rename": bot.owner.templates.get().pk,
         "template-delete": bot.owner.templates.get().pk,
         "token-revoke": token.pk,
+        "session-end": UserSession.objects.get(user=bot.owner, ip="192.0.2.7").pk,
     }
     numbers |= {name: bot.owner.alert_channels.get().pk for name in OWNED if "channel" in name}
     found = {name: path for path, name in _patterns(get_resolver())}
@@ -192,6 +196,9 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     AlertDelivery.objects.create(
         channel=made, kind="error", subject="secret bot", body="secret bot"
     )
+    UserSession.objects.create(
+        user=alice, ip="192.0.2.7", session_key="elsewhere", user_agent="Alice's browser"
+    )
     return bot, key, ApiToken.objects.get(owner=alice)
 
 
@@ -221,6 +228,7 @@ def test_nobody_else_sees_or_moves_what_alice_owns(
     assert ApiKey.objects.filter(pk=key.pk).exists()
     assert ApiToken.objects.get(pk=token.pk).revoked_at is None
     assert Transfer.objects.get().status == "unknown"
+    assert UserSession.objects.filter(user=bot.owner, ip="192.0.2.7").exists()
     assert bot.owner.templates.get().name == "Recipe of Alice's secret bot"
     assert bot.owner.alert_channels.get().deliveries.count() == 1
 
@@ -255,6 +263,7 @@ def test_personal_pages_never_show_anothers_rows(
         assert "secret bot" not in body, path
         assert "alice main" not in body, path
         assert "alice token" not in body, path
+        assert "192.0.2.7" not in body, path
 
 
 def test_halt_stops_only_ones_own_bots(

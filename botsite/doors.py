@@ -1,0 +1,25 @@
+"""How django-allauth is set up where nobody has a choice; what operators may set is in settings."""
+
+from typing import Any
+
+_CODES = "bots.forms.codes"
+ALLAUTH: dict[str, Any] = {
+    "ACCOUNT_CHANGE_EMAIL": True,
+    "ACCOUNT_SESSION_REMEMBER": True,
+    # bots.passwords ends the other sessions; this one goes on.
+    "ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE": False,
+    # Its pages for the second factor, and for the e-mail address, ask again who is there.
+    "ACCOUNT_REAUTHENTICATION_REQUIRED": True,
+    "MFA_ADAPTER": "bots.second_factor.Adapter",
+    "MFA_SUPPORTED_TYPES": ["totp", "recovery_codes"],
+    "MFA_TOTP_ISSUER": "Botsite",
+    # The code before and the one after: clocks differ, and people type slowly.
+    "MFA_TOTP_TOLERANCE": 1,
+    # People sign in by name: an address that is not theirs takes nobody's account away.
+    "MFA_ALLOW_UNVERIFIED_EMAIL": True,
+    "MFA_FORMS": {
+        "authenticate": f"{_CODES}.SignInForm",
+        "reauthenticate": f"{_CODES}.AgainForm",
+        "activate_totp": f"{_CODES}.SwitchOnForm",
+    },
+}
