@@ -1,8 +1,22 @@
-"""How django-allauth is set up where nobody has a choice; what operators may set is in settings."""
+"""How people get in, where nobody has a choice; what operators may set is in settings."""
 
 from typing import Any
 
 _CODES = "bots.forms.codes"
+_VALIDATION = "django.contrib.auth.password_validation"
+PASSWORDS: dict[str, Any] = {
+    "PASSWORD_HASHERS": [
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    ],
+    "AUTH_PASSWORD_VALIDATORS": [
+        {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+        {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+        {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+        {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+    ],
+}
+#: django-allauth's own settings.
 ALLAUTH: dict[str, Any] = {
     "ACCOUNT_CHANGE_EMAIL": True,
     "ACCOUNT_SESSION_REMEMBER": True,

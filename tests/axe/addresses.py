@@ -13,7 +13,7 @@ from typing import Any
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-#: Made by other packages, with pages of their own; static files.
+#: Drawn by other packages (of the admin scenes.py names the main pages); static files.
 FOREIGN = ("admin/", "api/v1/", "static/")
 #: Pages that show nothing to anybody as the site is set up, and why.
 ELSEWHERE = {

@@ -255,8 +255,15 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         Address(path="/help/", viewer="stranger"),
         Address(path="/", viewer="operator"),
         Address(path="/accounts/2fa/authenticate/", viewer="halfway"),
+        *(Address(path=f"/admin/{path}", viewer="operator") for path in _operators(holder)),
         *_answers(),
     ]
+
+
+def _operators(bot: BotConfig) -> list[str]:
+    """The admin's main pages: each kind of page that Django draws for us, and the longest lists."""
+    lists = [f"bots/{name}/" for name in ("botconfig", "order", "apikey")]
+    return ["", *lists, f"bots/botconfig/{bot.pk}/change/"]
 
 
 def _answers() -> list[Address]:
