@@ -130,7 +130,7 @@ def _live_through(part: Part, bot: BotConfig, *, end: datetime, days: int) -> in
                 end=end,
                 days=some,
                 rests_days=min(part.rests_days, some - 1),
-                seconds=history.LONGEST_SECONDS,
+                seconds=history.longest(),
             )
         except history.TooSlow:
             continue

@@ -5,7 +5,7 @@ inside the transaction that changes the bot; `nudge` queues ticks by name once t
 beat itself runs is in `bots.schedule.beat`.
 """
 
-from bots.schedule.nudge import nudge, nudge_spread, queued, send, together
+from bots.schedule.nudge import nudge, nudge_spread, queued, send, silently, together
 from bots.schedule.rows import (
     ALERTS,
     CANARY,
@@ -40,6 +40,7 @@ __all__ = [
     "row_name",
     "scheduled",
     "send",
+    "silently",
     "sync",
     "sync_many",
     "together",

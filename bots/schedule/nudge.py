@@ -39,6 +39,16 @@ def together() -> Iterator[None]:
         nudge_spread(waiting, 0)
 
 
+@contextmanager
+def silently() -> Iterator[None]:
+    """Send no nudge of what is done inside."""
+    token = _waiting.set([])
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
 def send(task: str, *args: int | str, expires: float = 60) -> bool:
     """Queue a task by name, now. Returns whether the broker took it; never raises."""
     try:
