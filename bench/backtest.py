@@ -78,6 +78,21 @@ def ours() -> None:
     scene.tell("- its report", f"{time.perf_counter() - begun:.2f} s")
 
 
+def many() -> None:
+    """Time a sweep: 1,000 sets, from signals to figures, on two cores."""
+    from trading.backtest import sweep
+
+    tried = plan()
+    varied = {"ema_fast": range(5, 15), "ema_slow": range(20, 40, 2), "rsi_period": range(5, 15)}
+    chosen = sweep.sets(tried, {name: list(values) for name, values in varied.items()})
+    begun = time.perf_counter()
+    found = list(sweep.sweep(tried, chosen, processes=2))
+    seconds = time.perf_counter() - begun
+    trades = sum(one.trades for one in found)
+    text = f"{seconds:.1f} s on 2 cores ({trades:,} trades)"
+    scene.tell(f"sweep of {len(found):,} sets over {COUNT:,} candles", text, seconds=seconds)
+
+
 def rivals() -> None:
     """Time the others, each in a process of its own."""
     if not RIVALS.exists():
@@ -101,4 +116,5 @@ def rivals() -> None:
 
 if __name__ == "__main__":
     ours()
+    many()
     rivals()

@@ -143,3 +143,27 @@ def test_an_unknown_bot_ends_with_2(db: None, candles: Path) -> None:
     with pytest.raises(CommandError, match="there is no bot 7") as error:
         backtest(7, candles=candles)
     assert error.value.returncode == 2
+
+
+def test_a_sweep_lists_the_best_sets_and_writes_all_of_them(
+    bot: BotConfig, candles: Path, tmp_path: Path
+) -> None:
+    out, path = StringIO(), tmp_path / "sets.csv"
+    words = [str(bot.pk), f"--candles={candles}", f"--csv={path}", "--top=2", "--processes=1"]
+    words += ["--vary", "ema_fast=5:9:2", "--vary", "take_profit_perc=1,2"]
+    call_command("sweep", *words, stdout=out)
+    lines = out.getvalue().splitlines()
+    assert "6 sets" in lines[1]
+    assert lines[2].startswith("ema_fast  take_profit_perc  trades")
+    assert len(lines) == 5
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    earned = [float(row["pnl"]) for row in rows]
+    assert earned == sorted(earned, reverse=True)
+
+
+@pytest.mark.parametrize("vary", ["ema_fast", "ema_fast=", "ema_fast=9:5", "ema_fast=1:9:0"])
+def test_a_sweep_refuses_values_that_are_none(bot: BotConfig, candles: Path, vary: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("sweep", str(bot.pk), f"--candles={candles}", "--vary", vary)

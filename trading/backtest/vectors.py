@@ -25,9 +25,62 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 #: Buy, sell, and where the strategy is to be asked; one for each window, oldest first.
 Judged = tuple[Flags, Flags, Flags]
+#: What a Memory keeps: a name and numbers -> what was computed.
+Key = tuple[str, int, int, int]
 #: Far more than the rounding of any order of summing, far less than any price moves.
 NEAR = 1e-9
 CHUNK = 1 << 14
+
+
+class Memory:
+    """Indicators that several parameter sets share; the oldest go when there are many."""
+
+    def __init__(self, most: int = 48) -> None:
+        self.most, self.kept = most, dict[Key, Any]()
+
+    def get(self, key: Key, make: Callable[[], Any]) -> Any:
+        """Return what is kept under a key, made anew where it is not."""
+        if key not in self.kept:
+            while len(self.kept) >= self.most:
+                del self.kept[next(iter(self.kept))]
+            self.kept[key] = make()
+        return self.kept[key]
+
+
+class Window:
+    """The candles of one stretch without a gap, and the indicators of each of its windows."""
+
+    def __init__(self, candles: Candles, size: int, memory: Memory) -> None:
+        self.candles, self.size, self.memory = candles, size, memory
+
+    def _kept(self, name: str, period: int, make: Callable[[], Any]) -> Any:
+        # A stretch is known by where it begins.
+        return self.memory.get((name, period, self.size, self.candles.times[0]), make)
+
+    @property
+    def close(self) -> Floats:
+        """Every close."""
+        key = ("close", 0, 0, self.candles.times[0])
+        found: Floats = self.memory.get(key, lambda: np.array(self.candles.close))
+        return found
+
+    @property
+    def last(self) -> Floats:
+        """The newest close of each window."""
+        return self.close[self.size - 1 :]
+
+    def ema(self, period: int) -> Floats:
+        """Return `indicators.ema` of each window."""
+        weights = ema_weights(period, self.size)
+        found: Floats = self._kept("ema", period, lambda: weighted(self.close, weights))
+        return found
+
+    def rsi(self, period: int) -> tuple[Floats, Flags]:
+        """Return `indicators.rsi` of each window, and where prices move too little to tell."""
+        found: tuple[Floats, Flags] = self._kept(
+            "rsi", period, lambda: _rsi(self.close, period, self.size)
+        )
+        return found
 
 
 def weighted(values: Floats, weights: Floats) -> Floats:
@@ -104,28 +157,25 @@ def _rsi(close: Floats, period: int, window: int) -> tuple[Floats, Flags]:
     return 100.0 * gain / np.where(is_still, 1.0, total), is_still
 
 
-def _ema_rsi(candles: Candles, values: Values, window: int) -> Judged:
-    close = np.array(candles.close)
-    fast = weighted(close, ema_weights(int(values["ema_fast"]), window))
-    slow = weighted(close, ema_weights(int(values["ema_slow"]), window))
-    rsi, is_still = _rsi(close, int(values["rsi_period"]), window)
+def _ema_rsi(window: Window, values: Values) -> Judged:
+    fast, slow = window.ema(int(values["ema_fast"])), window.ema(int(values["ema_slow"]))
+    rsi, is_still = window.rsi(int(values["rsi_period"]))
     low, high = float(values["rsi_oversold"]), float(values["rsi_overbought"])
     unsure = is_still | _near(fast, slow, slow) | _near(rsi, low, 100) | _near(rsi, high, 100)
     return (fast > slow) & (rsi < high), (fast < slow) & (rsi > low), unsure
 
 
-def _macd(candles: Candles, values: Values, window: int) -> Judged:
-    close = np.array(candles.close)
+def _macd(window: Window, values: Values) -> Judged:
     fast, slow, signal = (int(values[name]) for name in ("fast", "slow", "signal"))
-    both = macd_weights(fast, slow, signal, window)
-    line, average = (weighted(close, weights) for weights in both)
-    return line > average, line < average, _near(line, average, close[window - 1 :])
+    both = macd_weights(fast, slow, signal, window.size)
+    line, average = (weighted(window.close, weights) for weights in both)
+    return line > average, line < average, _near(line, average, window.last)
 
 
-def _bollinger(candles: Candles, values: Values, window: int) -> Judged:
-    close = np.array(candles.close)
-    middle, spread = rolling(close, window, np.mean), rolling(close, window, np.std)
-    last, distance = close[window - 1 :], float(values["deviations"]) * spread
+def _bollinger(window: Window, values: Values) -> Judged:
+    close, size = window.close, window.size
+    middle, spread = rolling(close, size, np.mean), rolling(close, size, np.std)
+    last, distance = window.last, float(values["deviations"]) * spread
     lower, upper = middle - distance, middle + distance
     sells = last > upper
     unsure = _near(last, lower, last) | _near(last, upper, last) | (spread <= 1e-6 * last)
@@ -136,34 +186,34 @@ def _bollinger(candles: Candles, values: Values, window: int) -> Judged:
     return buys, sells & ~buys, unsure
 
 
-def _breakout(candles: Candles, values: Values, window: int) -> Judged:
+def _breakout(window: Window, values: Values) -> Judged:
+    candles, size = window.candles, window.size
     up, down = int(values["entry_period"]), int(values["exit_period"])
     highest = rolling(np.array(candles.high), up, np.max)
     lowest = rolling(np.array(candles.low), down, np.min)
-    last = np.array(candles.close)[window - 1 :]
+    last = window.last
     # The candle that is judged is not among those that it is judged by.
-    highest = highest[window - 1 - up : len(highest) - 1]
-    lowest = lowest[window - 1 - down : len(lowest) - 1]
+    highest = highest[size - 1 - up : len(highest) - 1]
+    lowest = lowest[size - 1 - down : len(lowest) - 1]
     return last > highest, last < lowest, np.zeros(len(last), dtype=np.bool_)
 
 
-def _dca(candles: Candles, values: Values, window: int) -> Judged:
-    count = len(candles) - window + 1
-    never = np.zeros(count, dtype=np.bool_)
+def _dca(window: Window, values: Values) -> Judged:
+    never = np.zeros(len(window.last), dtype=np.bool_)
     if values["begin"] == "now":
         return ~never, never, never
-    rsi, is_still = _rsi(np.array(candles.close), int(values["rsi_period"]), window)
+    rsi, is_still = window.rsi(int(values["rsi_period"]))
     limit = float(values["rsi_limit"])
     return rsi <= limit, never, is_still | _near(rsi, limit, 100)
 
 
-def _grid(candles: Candles, values: Values, _window: int) -> Judged:
-    never = np.zeros(len(candles), dtype=np.bool_)
-    sells = np.array(candles.close) < float(values["lowest"])
+def _grid(window: Window, values: Values) -> Judged:
+    never = np.zeros(len(window.last), dtype=np.bool_)
+    sells = window.last < float(values["lowest"])
     return never, sells if values["below"] == "sell" else never, never
 
 
-JUDGES: Mapping[type, Callable[[Candles, Values, int], Judged]] = {
+JUDGES: Mapping[type, Callable[[Window, Values], Judged]] = {
     EmaRsi: _ema_rsi,
     Macd: _macd,
     Bollinger: _bollinger,
@@ -173,9 +223,11 @@ JUDGES: Mapping[type, Callable[[Candles, Values, int], Judged]] = {
 }
 
 
-def judge(candles: Candles, strategy: Strategy, values: Values, window: int) -> Judged | None:
+def judge(
+    candles: Candles, strategy: Strategy, values: Values, window: int, memory: Memory
+) -> Judged | None:
     """Return what `strategy` says of each window of candles without a gap; None: it is not ours."""
     judges = JUDGES.get(type(strategy))
     if judges is None or len(candles) < window:
         return None
-    return judges(candles, values, window)
+    return judges(Window(candles, window, memory), values)

@@ -4,35 +4,23 @@ import csv
 import time
 from argparse import ArgumentParser
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from bots.backtests import past, plans
+from bots.backtests import plans
 from bots.management.commands._bot import BotCommand, find_bot
+from bots.management.commands._past import add_past, costs_of, instant, past_of
 from bots.models import BotConfig
-from trading import backtest, history, strategies
-from trading.backtest import Costs, Plan, Report, Result, Unsupported
-from trading.exchanges.simulated import SimulatedFeed
+from trading import backtest, strategies
+from trading.backtest import Plan, Report, Result, Unsupported
 from trading.history import BadHistory, History
-from trading.market import TIMEFRAMES
 from trading.rounding import readable
 
 DAY_MS = 86_400_000
 COLUMNS = ("at", "day", "side", "reason", "amount", "price", "value", "fee", "pnl")
-
-
-def number(text: str) -> Decimal:
-    """Read an amount or a percentage: finite, and not below 0."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(text) from error
-    if not value.is_finite() or value < 0:
-        raise ValueError(text)
-    return value
 
 
 class Command(BotCommand):
@@ -46,20 +34,14 @@ class Command(BotCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        where = parser.add_mutually_exclusive_group(required=True)
-        where.add_argument("--candles", type=Path, metavar="FILE", help="a CSV file of candles")
-        where.add_argument("--days", type=int, help="days until now, of the candles that are kept")
-        parser.add_argument("--funds", type=number, help="quote currency at the start")
-        parser.add_argument("--fee", type=number, help="percent of each order's value")
-        parser.add_argument("--slippage", type=number, help="percent that the price gives way")
-        parser.add_argument("--spread", type=number, default=Decimal(0), help="percent, bid to ask")
+        add_past(parser)
         parser.add_argument("--orders", type=Path, metavar="FILE", help="write each order as CSV")
 
     def handle(self, *, bot_id: int, **options: Any) -> None:
         bot = find_bot(bot_id)
         try:
-            past = _past(bot, options["candles"], options["days"])
-            costs = _costs(options)
+            past = past_of(bot, options["candles"], options["days"])
+            costs = costs_of(options)
             plan = plans.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
             begun = time.perf_counter()
             result = backtest.run(plan)
@@ -97,37 +79,6 @@ class Command(BotCommand):
             say(f"ended early: {result.ended}")
 
 
-def _past(bot: BotConfig, path: Path | None, days: int | None) -> History:
-    if path is not None:
-        return history.read_csv(path, bot.symbol, bot.timeframe)
-    if not days or days < 1:
-        raise CommandError("--days is 1 at least")
-    length = TIMEFRAMES[bot.timeframe]
-    until = int(time.time() * 1000) // length * length
-    since = until - days * DAY_MS
-    if bot.exchange == SimulatedFeed.name:
-        return past.simulated(bot.symbol, bot.timeframe, since, until, lambda _share: None)
-    found, lacking = past.stored(past.series_of(bot), since, until)
-    # What closed since the last fetch may lack: the backtest ends before it.
-    if not len(found.candles) or any(begin < found.candles.times[-1] for begin, _end in lacking):
-        begin = instant(since)[:10]
-        raise CommandError(
-            f"not all of these days are kept: manage.py history fetch {bot.exchange} {bot.symbol}"
-            f" {bot.timeframe} --since {begin}; or give --candles FILE"
-        )
-    return found
-
-
-def _costs(options: dict[str, Any]) -> Costs:
-    usual, hundred = plans.paper_costs(), Decimal(100)
-    fee, slippage = options["fee"], options["slippage"]
-    return Costs(
-        fee_rate=usual.fee_rate if fee is None else fee / hundred,
-        slippage=usual.slippage if slippage is None else slippage / hundred,
-        spread=options["spread"] / hundred,
-    )
-
-
 def _figures(found: Report, quote: str) -> list[str]:
     summary, lines = found.summary, []
     rate = "-" if summary.win_rate is None else f"{summary.win_rate:.1f} %"
@@ -143,11 +94,6 @@ def _figures(found: Report, quote: str) -> list[str]:
     )
     lines.append(f"account {found.value:.2f} {quote} ({found.percent:+.2f} %), buy and hold {hold}")
     return lines
-
-
-def instant(at: int) -> str:
-    """Return Unix ms as ISO text in UTC, up to the minute."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def percent(fraction: Decimal) -> str:
