@@ -21,6 +21,10 @@ from trading.market import TIMEFRAMES, Candles
 Tell = Callable[[float], None]
 
 
+class Full(Exception):
+    """There is no room for more candles: what users ask for is bounded."""
+
+
 def archive() -> Archive:
     """Return this installation's files of candles."""
     return Archive(settings.DATA_DIR / "history")
@@ -80,10 +84,16 @@ def simulated(symbol: str, timeframe: str, since: int, until: int, tell: Tell) -
 def candles_of(bot: BotConfig, since: int, until: int, tell: Tell) -> History:
     """Return what a backtest of a bot is made on, fetched where it is not there yet.
 
-    For workers. ExchangeError, Damaged; `tell` hears which share is done and may raise to end it.
+    For workers. ExchangeError, Damaged, Full; `tell` hears which share is done, and may raise to
+    end it.
     """
     if bot.exchange == SIMULATED:
         return simulated(bot.symbol, bot.timeframe, since, until, tell)
-    series = series_of(bot)
+    series, store = series_of(bot), archive()
+    most = settings.HISTORY_MAX_MB * 1024 * 1024
+    if store.lacking(series, since, until) and store.size() >= most:
+        raise Full(
+            f"{settings.HISTORY_MAX_MB} MiB of candles are kept: an operator has to make room"
+        )
     bring(series, bot.position_type, since, until, tell)
-    return archive().read(series, since, until)
+    return store.read(series, since, until)

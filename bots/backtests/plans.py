@@ -105,13 +105,14 @@ def costs_of(run: BacktestRun) -> Costs:
     )
 
 
-def plan_of_run(run: BacktestRun, candles: Candles) -> Plan:
-    """Return the plan of a run, with the market's rules as they are known now.
+def plan_of_run(run: BacktestRun) -> Plan:
+    """Return the plan of a run but for its candles, with the market's rules as they are known now.
 
     NoRules, strategies.UnknownStrategy, strategies.ParamErrors.
     """
+    draft = draft_of(run)
     funds, zone = Decimal(run.assumed["funds"]), ZoneInfo(run.assumed["zone"])
-    plan = plan_of(draft_of(run), candles, costs=costs_of(run), funds=funds)
+    plan = plan_of(draft, no_candles(draft), costs=costs_of(run), funds=funds)
     return replace(plan, zone=zone)
 
 

@@ -7,6 +7,7 @@ somebody else's by then.
 
 import logging
 import time
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -18,12 +19,14 @@ from django.utils import timezone
 from bots import schedule
 from bots.backtests import bounds, past, plans, results
 from bots.backtests.asking import RUN
+from bots.backtests.figures import Tried, summary_of
 from bots.models import BacktestRun
 from trading import backtest, strategies
 from trading.archive import Damaged
-from trading.backtest import Plan, Result, Unsupported
+from trading.backtest import Plan, Unsupported
 from trading.exchange import ExchangeError
 from trading.history import BadHistory, History
+from trading.market import TIMEFRAMES
 from trading.strategies import StrategyFailed
 
 log = logging.getLogger(__name__)
@@ -82,13 +85,13 @@ class Held:
             return
         raise Canceled if self.mine.exists() else Lost
 
-    def done(self, plan: Plan, result: Result, found: History) -> None:
+    def done(self, tried: Tried) -> None:
         """Write the result, if the run is still this worker's. Lost."""
-        figures = results.summary_of(plan, result, backtest.report(plan, result), found)
+        figures = summary_of(tried)
         figures["seconds"] = f"{time.monotonic() - self.begun:.1f}"
         with transaction.atomic():
-            results.keep(self.run, plan, result, found)
-            rules = plans.told(plan.rules)
+            results.keep(self.run, tried)
+            rules = plans.told(tried.plan.rules)
             changed = self.mine.update(
                 status=Status.DONE,
                 progress=100,
@@ -154,15 +157,17 @@ def _claim(run_id: int) -> Held | None:
 
 
 def _try(held: Held) -> None:
-    found = _candles(held)
     try:
-        plan = plans.plan_of_run(held.run, found.candles)
+        plan = plans.plan_of_run(held.run)
         plan.check()
     except (plans.NoRules, Unsupported, strategies.UnknownStrategy) as error:
         raise Failed(Fault.NOT_TRIED, str(error)) from error
     except strategies.ParamErrors as error:
         raise Failed(Fault.NOT_TRIED, str(error)) from error
-    if len(found.candles) < 2:
+    found = _candles(held, plan)
+    plan = replace(plan, candles=found.candles)
+    since = past.ms(held.run.since)
+    if not found.candles.times or found.candles.times[-1] < since:
         raise Failed(Fault.CANDLES, "")
     try:
         actions = _actions(held, plan)
@@ -172,17 +177,22 @@ def _try(held: Held) -> None:
     with bounds.every(1.0, held.beat):
         result = backtest.run(plan, actions)
     held.tell(Stage.WALK, 1)
-    held.done(plan, result, found)
+    held.done(Tried(plan=plan, result=result, past=found, since=since))
 
 
-def _candles(held: Held) -> History:
-    bot = plans.draft_of(held.run)
+def _candles(held: Held, plan: Plan) -> History:
+    """Return the candles of the time that was asked for, and those before it that feed the first.
+
+    So the first candle can be traded on, as by a bot that was started then.
+    """
+    bot, length = plans.draft_of(held.run), TIMEFRAMES[plan.candles.timeframe]
     since, until = past.ms(held.run.since), past.ms(held.run.until)
+    since = (-(-since // length) - plan.strategy.window(plan.values)) * length
     try:
         return past.candles_of(bot, since, until, lambda share: held.tell(Stage.CANDLES, share))
     except ExchangeError as error:
         raise Failed(Fault.EXCHANGE, error.text) from error
-    except (BadHistory, Damaged) as error:
+    except (BadHistory, Damaged, past.Full) as error:
         raise Failed(Fault.CANDLES, str(error)) from error
 
 

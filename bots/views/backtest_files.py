@@ -12,7 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from bots.backtests import results
-from bots.backtests.results import Kept, instant
+from bots.backtests.figures import instant
+from bots.backtests.results import Kept
 from bots.models import BacktestRun
 from bots.models.ledger import SIDES
 from bots.templatetags.show import amount, decimals_of, price

@@ -12,7 +12,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from bots.backtests import plans
-from bots.backtests.results import Kept, instant
+from bots.backtests.figures import instant
+from bots.backtests.results import Kept
 from bots.forms.backtest import label_of
 from bots.models import BacktestRun, BotConfig
 from bots.performance import History

@@ -52,7 +52,7 @@ def test_candles_come_from_the_exchange_page_by_page(db: None, settings: Any) ->
 
 
 def past_text(at: int) -> str:
-    from bots.backtests.results import instant
+    from bots.backtests.figures import instant
 
     return instant(at).isoformat()
 

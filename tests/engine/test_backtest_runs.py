@@ -3,6 +3,7 @@
 import time
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from bots import control
 from bots.backtests import asking, bounds, past, plans, results, running
 from bots.backtests.asking import Wanted
 from bots.change import Refusal
-from bots.models import BacktestData, BacktestRun, BotConfig, User
+from bots.models import BacktestData, BacktestRun, BotConfig, Market, User
 from trading import backtest
+from trading.archive import Part
+from trading.exchanges.simulated import SimulatedFeed
 
 FIELDS = {
     "name": "Tried",
@@ -45,6 +48,11 @@ def bot(alice: User) -> BotConfig:
     return control.create(alice, FIELDS)
 
 
+def figures_of(run: BacktestRun) -> dict[str, Any]:
+    found: dict[str, Any] = BacktestRun.objects.get(pk=run.pk).summary
+    return found
+
+
 def ask(bot: BotConfig, hours: float = 30, **wanted: Any) -> BacktestRun:
     until = wanted.pop("until", timezone.now())
     span = {"since": until - timedelta(hours=hours), "until": until}
@@ -65,8 +73,10 @@ def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
     assert done is not None
     assert (done.status, done.progress, done.fault) == ("done", 100, "")
     bot.stop_loss_perc, bot.timeframe = Decimal(1), "1m"
+    window = figures_of(run)["window"]
+    since = past.ms(run.since) - window * 60_000
     candles = past.simulated(
-        "WAVE/USDT", "1m", past.ms(run.since), past.ms(run.until), lambda _share: None
+        "WAVE/USDT", "1m", since, past.ms(run.until), lambda _share: None
     ).candles
     costs = plans.costs_of(run)
     plan = plans.plan_of(bot, candles, costs=costs, funds=Decimal(500))
@@ -77,13 +87,20 @@ def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
     assert len(kept.orders) > 10
     assert kept.orders == plain.orders
     figures = done.summary
-    assert figures["candles"] == len(candles) == 1800
+    assert (figures["candles"], figures["warmed"], len(candles)) == (1800, window, 1800 + window)
+    # As a bot that is started then, it may trade on the first candle.
+    assert kept.bars[0][0] == past.ms(run.since)
+    first = candles.open[window]
+    paid = Decimal(str(first)) * Decimal("1.0005") * Decimal("1.002")
+    hold = (Decimal(str(candles.close[-1])) / paid - 1) * 100
+    assert abs(Decimal(figures["hold_percent"]) - hold) < Decimal("0.01")
     assert Decimal(figures["value"]) == report.value
     assert Decimal(figures["net"]) == Decimal(figures["value"]) - 500
     assert figures["trades"] == report.summary.trades == len(kept.folded().trades)
-    # At the last bar the account is worth what the report says, at the first its funds.
+    # At the last bar the account is worth what the report says, before its first order its funds.
     assert kept.points[-1].value == round(report.value, 8)
-    assert kept.points[0].value == 500
+    assert all(one.value == 500 for one in kept.points if one.at <= kept.orders[0].at)
+    assert abs(kept.points[0].value - 500) < 5
     assert len(kept.bars) == 1800
     assert done.assumed["rules"]["price_tick"] == "0.001"
     assert 0 < Decimal(figures["exposure"]) < 100
@@ -267,3 +284,25 @@ def test_a_ladder_is_tried_too(bot: BotConfig, sent: list[int], strategy: str) -
     assert kept is not None
     assert kept.points[-1].value == round(Decimal(done.summary["value"]), 8)
     assert 0 <= Decimal(done.summary["exposure"]) <= 100
+
+
+def test_candles_come_from_the_files_and_where_those_are_full_it_is_said(
+    bot: BotConfig, sent: list[int], settings: Any, tmp_path: Path
+) -> None:
+    settings.DATA_DIR, bot.exchange = tmp_path, "binance"
+    rules = {"base": "WAVE", "quote": "USDT", "amount_step": "0.001", "price_tick": "0.001"}
+    now = timezone.now().replace(second=0, microsecond=0)
+    Market.objects.create(exchange="binance", mode="live", symbol=bot.symbol, as_of=now, **rules)
+    candles = SimulatedFeed(1, lambda: past.ms(now)).candles(bot.symbol, "1m", 600)
+    gone = candles.cut(0, 500), candles.cut(510, 600)
+    for part in gone:
+        asked = ((candles.times[0], past.ms(now)),)
+        past.archive().add(past.series_of(bot), Part(candles=part, asked=asked))
+    done = running.run(ask(bot, hours=3, until=now).pk)
+    assert done is not None
+    assert (done.status, done.summary["missing"], done.summary["gaps"]) == ("done", 10, 1)
+    settings.HISTORY_MAX_MB = 0
+    full = running.run(ask(bot, hours=20, until=now).pk)
+    assert full is not None
+    assert (full.status, full.fault) == ("failed", "candles")
+    assert "an operator has to make room" in full.error

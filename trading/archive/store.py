@@ -160,6 +160,10 @@ class Archive:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def size(self) -> int:
+        """Return how many bytes all files take."""
+        return sum(path.stat().st_size for path in self.root.glob(f"*/*/*/*{SUFFIX}"))
+
     def listed(self) -> Iterator[Shelf]:
         """Yield what there is of each series, by exchange, market and timeframe."""
         found = []
