@@ -18,6 +18,10 @@ PASSWORDS: dict[str, Any] = {
 }
 #: django-allauth's own settings.
 ALLAUTH: dict[str, Any] = {
+    "ACCOUNT_LOGIN_METHODS": {"username"},
+    "ACCOUNT_ADAPTER": "botsite.signup.Adapter",
+    "ACCOUNT_SIGNUP_FIELDS": ["username*", "email", "password1*", "password2*"],
+    "ACCOUNT_EMAIL_VERIFICATION": "none",
     "ACCOUNT_CHANGE_EMAIL": True,
     "ACCOUNT_SESSION_REMEMBER": True,
     # bots.passwords ends the other sessions; this one goes on.
@@ -36,4 +40,14 @@ ALLAUTH: dict[str, Any] = {
         "reauthenticate": f"{_CODES}.AgainForm",
         "activate_totp": f"{_CODES}.SwitchOnForm",
     },
+}
+#: django-axes counts failures of a name at an address.
+AXES: dict[str, Any] = {
+    "AXES_LOCKOUT_PARAMETERS": [["username", "ip_address"]],
+    "AXES_RESET_ON_SUCCESS": True,
+    "AXES_DISABLE_ACCESS_LOG": True,
+    "AXES_CLIENT_IP_CALLABLE": "botsite.network.client_ip",
+    "AXES_USERNAME_CALLABLE": "botsite.network.account_name",
+    "AXES_ALLOWED_CORS_ORIGINS": "",
+    "AXES_VERBOSE": False,
 }

@@ -162,11 +162,7 @@ vars().update(doors.PASSWORDS)
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
-ACCOUNT_LOGIN_METHODS = {"username"}
 SIGNUP_OPEN = env.bool("SIGNUP_OPEN", default=True)
-ACCOUNT_ADAPTER = "botsite.signup.Adapter"
-ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _site.scheme
 # Per address; axes below counts each account at each address. One door: /admin/ uses this form too.
 ACCOUNT_RATE_LIMITS = {
@@ -177,17 +173,10 @@ ACCOUNT_RATE_LIMITS = {
 }
 # How long an answer holds that was asked for before keys and before real money, in seconds.
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
-vars().update(doors.ALLAUTH)
+vars().update(doors.ALLAUTH, **doors.AXES)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 AXES_COOLOFF_TIME = env.int("LOGIN_COOLOFF_MINUTES", default=15) / 60
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-AXES_DISABLE_ACCESS_LOG = True
-AXES_CLIENT_IP_CALLABLE = "botsite.network.client_ip"
-AXES_USERNAME_CALLABLE = "botsite.network.account_name"
-AXES_ALLOWED_CORS_ORIGINS = ""
-AXES_VERBOSE = False
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"botsite@{_site.hostname}")

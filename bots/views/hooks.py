@@ -19,9 +19,11 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
 from bots import signals
+from bots.lifecycle import Mode
 from bots.models import BotConfig, Hook, SignalIn
 from bots.models.hook import new_secret
 from bots.signals.reading import MOST_BYTES
+from bots.views import again
 from bots.views.common import Request, find_or_404
 from bots.views.present import Shown, market_of
 from bots.views.words import refusal
@@ -118,8 +120,13 @@ def outcome(row: SignalIn) -> str:
 @require_POST
 @sensitive_variables("secret")
 def renew(request: Request, pk: int) -> HttpResponse:
-    """Make a bot's signal address, or a new secret for it; shown in this answer and never again."""
+    """Make a bot's signal address, or a new secret for it; shown in this answer and never again.
+
+    Who knows the address of a live bot can spend real money, so its owner is asked again first.
+    """
     bot = find_or_404(request.user, pk)
+    if bot.mode == Mode.LIVE and (question := again.ask(request)):
+        return question
     secret = new_secret()
     Hook.objects.update_or_create(bot=bot, defaults={"secret": secret})
     return _page(request, bot, secret)

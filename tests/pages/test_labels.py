@@ -158,7 +158,8 @@ class _Words(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in TEXTS]
 
     def handle_data(self, data: str) -> None:
-        if self.tags[-1:] not in (["script"], ["style"]):
+        # What is in <pre> is for machines: an example to copy.
+        if self.tags[-1:] not in (["script"], ["style"], ["pre"]):
             self.found.append(data)
 
 

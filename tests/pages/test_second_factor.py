@@ -235,6 +235,8 @@ def test_a_live_bot_starts_after_the_code_without_another_click(
     assert not BotState.objects.filter(pk=bot.pk).exists()
     assert stale.post(question, {"code": app.code()}).url == "/"
     assert BotState.objects.get(pk=bot.pk).status == "pending"
+    # Neither is an address made by which others let it trade.
+    assert aged(stale).post(f"/bots/{bot.pk}/signals/new/").url.startswith(AGAIN)
     # What waited for an answer that never came is not done by the next one.
     aged(stale)
     stale.post(f"/bots/{bot.pk}/stop/")
@@ -244,6 +246,20 @@ def test_a_live_bot_starts_after_the_code_without_another_click(
     codes = Authenticator.objects.get(user=alice, type="recovery_codes").wrap().get_unused_codes()
     assert stale.post(other, {"code": codes[0]}).url == "/accounts/2fa/recovery-codes/"
     assert BotState.objects.get(pk=bot.pk).status == "stopped"
+
+
+def test_what_waits_too_long_is_not_done(
+    alice: User, app: App, stale: Client, settings: Any
+) -> None:
+    settings.LIVE_TRADING_ENABLED = True
+    bot = live_bot(alice)
+    question = stale.post(f"/bots/{bot.pk}/start/").url
+    session = stale.session
+    session["account_reauthentication_state"]["state"]["at"] -= 601
+    session.save()
+    page = stale.post(question, {"code": app.code()}, follow=True)
+    assert "Nothing was done" in text_of(page)
+    assert not BotState.objects.filter(pk=bot.pk).exists()
 
 
 def test_going_live_asks_and_paper_never_does(
