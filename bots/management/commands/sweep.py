@@ -34,8 +34,8 @@ class Command(BotCommand):
         "Try a bot on candles of the past with many sets of parameters, and list the best."
         " --vary names one of its strategy's parameters, or stop_loss_perc or take_profit_perc,"
         " with its values: `ema_fast=5:15` (by 1), `ema_slow=20:60:5`, `sell_at=upper,middle`."
-        " Every combination is tried. What did best in the past is fitted to it: try the winner on other"
-        " days. Exit codes: 1 it cannot be tried, 2 no such bot."
+        " Every combination is tried. What did best in the past is fitted to it: try the winner"
+        " on other days. Exit codes: 1 it cannot be tried, 2 no such bot."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
