@@ -3,14 +3,21 @@
 import email
 import json
 import socketserver
+import ssl
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass
@@ -44,8 +51,28 @@ def serving(server: Any, received: Received) -> Iterator[Received]:
         thread.join()
 
 
+def certified(server: ThreadingHTTPServer) -> ThreadingHTTPServer:
+    """Have a server speak TLS, with a certificate for localhost that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    now = datetime.now(UTC)
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    signed = made.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    encoding, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, no_password)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as both:
+        both.write(private + signed.public_bytes(encoding))
+        both.flush()
+        context.load_cert_chain(both.name)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server
+
+
 @contextmanager
-def webhooks() -> Iterator[Received]:
+def webhooks(*, tls: bool = False) -> Iterator[Received]:
     """Take webhooks until the end of the block."""
     received = Received()
 
@@ -59,6 +86,12 @@ def webhooks() -> Iterator[Received]:
             received.posts.append((self.path, json.loads(self.rfile.read(length))))
             status = received.answer(self.path)
             self.send_response(status)
+            if self.path == "/endless":
+                self.end_headers()
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(b"x" * 65_536)
+                return
             if status == 302:
                 self.send_header("Location", f"http://127.0.0.1:{received.port}/elsewhere")
             self.send_header("Content-Length", "0")
@@ -66,7 +99,8 @@ def webhooks() -> Iterator[Received]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler), received):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(certified(server) if tls else server, received):
         yield received
 
 

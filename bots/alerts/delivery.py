@@ -33,12 +33,13 @@ Status, Fault = AlertDelivery.Status, AlertDelivery.Fault
 
 #: When a message that did not arrive is tried again; after the last it has failed.
 BACK_OFF = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
-#: The courier's time for all messages of one run; it is killed then.
-COURIER_SECONDS = 20.0
+#: The courier's time for all messages of one run, and its share of the task's; it is killed then.
+COURIER_SECONDS, SHARE = 20.0, 0.6
 LEASE = timedelta(seconds=60)
 #: A channel that nothing reached for so long is switched off.
 FAILING = timedelta(days=3)
-MOST = 40
+#: So many can all fail slowly within the courier's time.
+MOST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,8 @@ def _courier(jobs: Sequence[Mapping[str, Any]]) -> dict[int, Result]:
         text=True,
     )
     try:
-        out, _err = program.communicate(json.dumps(order), timeout=COURIER_SECONDS)
+        limit = min(COURIER_SECONDS, SHARE * settings.CELERY_TASK_SOFT_TIME_LIMIT)
+        out, _err = program.communicate(json.dumps(order), timeout=limit)
     except subprocess.TimeoutExpired:
         program.kill()
         out, _err = program.communicate()

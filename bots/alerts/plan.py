@@ -4,6 +4,7 @@ Equal alerts (of a user: bot, kind, reason) make one message, then none for WIND
 says how many more there were. Quiet hours hold back, and all that waited is one message after them.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -17,6 +18,7 @@ from bots.alerts.wording import Entry, message
 from bots.models import Alert, AlertChannel, AlertDelivery, AlertSettings, Outpaced, User
 from bots.models.alert import AlertKind
 
+log = logging.getLogger(__name__)
 #: More alerts than these of one user wait for the next turn.
 MOST = 5000
 
@@ -37,6 +39,9 @@ def plan(now: datetime) -> int:
                 made += _plan_for(owner, now)
         except Outpaced:
             continue
+        except Exception:
+            # A door of its own: what cannot be told to one user must not silence all the others.
+            log.exception("alerts of user %s not planned", owner.pk)
     return made
 
 

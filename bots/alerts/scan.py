@@ -27,6 +27,7 @@ from bots.models import (
 )
 from bots.models.alert import AlertKind
 from bots.models.fields import plain
+from trading.market import Side
 from trading.position import Position
 
 #: Longer than any transaction: tasks are killed after 45 s.
@@ -36,7 +37,8 @@ NEWS = timedelta(hours=6)
 #: How long an order may take to get all its fills before it is told of as it is.
 SETTLES = timedelta(seconds=60)
 REFUSED = frozenset({Reason.API_KEY_INVALID, Reason.API_KEY_RIGHTS})
-MOST = 5000
+#: What is read of an event.
+EVENT = ("at", "move", "old_status", "new_status", "new_reason", "bot__owner_id")
 
 #: owner -> the kinds that one of their channels tells.
 Wishes = Mapping[int, frozenset[str]]
@@ -117,9 +119,8 @@ def _found(turn: AlertScan, wishes: Wishes, now: datetime) -> Iterator[Fact]:
 
 def _events(low: int, wishes: Wishes) -> Iterator[Fact]:
     rows = StateEvent.objects.filter(pk__gt=low, bot__owner__in=wishes).order_by("pk")
-    for event in rows.select_related("bot").only(
-        "at", "move", "old_status", "new_status", "new_reason", "bot__owner_id"
-    )[:MOST]:
+    rows = rows.select_related("bot").only(*EVENT)
+    for event in rows.iterator(chunk_size=2000):
         kind = kind_of(event)
         if kind is not None:
             yield Fact(
@@ -148,29 +149,44 @@ def kind_of(event: StateEvent) -> AlertKind | None:
 
 
 def _orders(low: int, wishes: Wishes, now: datetime) -> Iterator[Fact]:
-    """Yield orders that opened or closed something, once their fills are complete."""
-    fills = Fill.objects.filter(pk__gt=low, bot__owner__in=wishes).order_by("pk")
-    newest: dict[int, datetime] = {}
-    for order_id, at in fills.values_list("order", "at")[:MOST]:
-        newest[order_id] = max(at, newest.get(order_id, at))
-    orders = Order.objects.filter(pk__in=newest).exclude(purpose=Order.Purpose.ADJUSTMENT)
-    for order in orders.select_related("bot").prefetch_related("fills").order_by("pk"):
-        at = newest[order.pk]
-        if order.is_settled or now - at > SETTLES:
-            is_entry = order.purpose == Order.Purpose.ENTRY
+    """Yield what orders executed and was not told yet, once their fills are complete.
+
+    An order that rests is told of in parts, where it is filled in parts.
+    """
+    fills = Fill.objects.filter(pk__gt=low, bot__owner__in=wishes)
+    pks = set(fills.values_list("order", flat=True).iterator(chunk_size=2000))
+    orders = Order.objects.filter(pk__in=pks).exclude(purpose=Order.Purpose.ADJUSTMENT)
+    orders = orders.select_related("bot").prefetch_related("fills").order_by("pk")
+    found = [(order, sorted(order.fills.all(), key=lambda fill: fill.pk)) for order in orders]
+    keys = [_key(fill) for _order, those in found for fill in those]
+    told = set(Alert.objects.filter(key__in=keys).values_list("key", flat=True))
+    for order, those in found:
+        upto = max((fill.pk for fill in those if _key(fill) in told), default=0)
+        new = [fill for fill in those if fill.pk > upto]
+        if new and (order.is_settled or now - new[0].at > SETTLES):
             yield Fact(
                 owner=order.bot.owner_id,
                 bot=order.bot_id,
-                kind=AlertKind.ENTRY if is_entry else AlertKind.EXIT,
+                kind=AlertKind.ENTRY if _opens(order) else AlertKind.EXIT,
                 reason=order.reason,
-                at=at,
-                key=f"order:{order.pk}",
-                data=_figures(order, order.fills.all()),
+                at=new[-1].at,
+                key=_key(new[-1]),
+                data=_figures(order, new),
             )
 
 
+def _key(fill: Fill) -> str:
+    """Return the key of the alert that tells of everything up to this fill."""
+    return f"fill:{fill.pk}"
+
+
+def _opens(order: Order) -> bool:
+    is_rung = order.purpose == Order.Purpose.RUNG
+    return order.purpose == Order.Purpose.ENTRY or (is_rung and order.side == Side.BUY)
+
+
 def _figures(order: Order, fills: Iterable[Fill]) -> dict[str, str]:
-    """Return what an order did, as text: side, symbol, base units, average price, result."""
+    """Return what these fills of an order did: side, symbol, base units, average price, result."""
     amount = quote = pnl = Decimal(0)
     for fill in fills:
         amount, quote, pnl = amount + fill.amount, quote + fill.quote, pnl + fill.realized_pnl

@@ -49,6 +49,7 @@ EXITS = {
     "signal": gettext_lazy("signal"),
     "command": gettext_lazy("you asked for it"),
     "closing": gettext_lazy("closing"),
+    "ladder": gettext_lazy("ladder"),
     "max_daily_loss": gettext_lazy("daily loss"),
     "liquidation": gettext_lazy("liquidation"),
 }

@@ -18,6 +18,8 @@ from bots.watch.questions import CLOCK_MS, NEARLY
 RECENT = timedelta(minutes=15)
 #: Beat writes when it last sent something once a minute.
 BEAT_SECONDS = 180
+#: For so long nobody else takes the turn of a worker that was killed, and a little more.
+LEASE_SECONDS = 180
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ def signs(now: datetime) -> list[Sign]:
         ("worker", _("worker"), 3 * settings.CANARY_SECONDS),
         ("sweep", _("sweep"), 3 * settings.SWEEP_SECONDS),
         ("reset", _("daily reset"), None),
+        ("alerts", _("alerts"), max(9 * settings.ALERTS_SECONDS, LEASE_SECONDS)),
     ]
     for name, label, allowed in known:
         beat = beats.pop(name, None)

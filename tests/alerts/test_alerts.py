@@ -19,6 +19,7 @@ from bots.models import (
     BotConfig,
     BotState,
     DayStats,
+    Order,
     StateEvent,
     User,
 )
@@ -152,6 +153,26 @@ def test_an_order_is_told_once_its_fills_are_complete(
     assert look(now + timedelta(minutes=5)) == 0
 
 
+def test_an_order_that_rests_is_told_of_in_parts(
+    alice: User, bot: BotConfig, hook: Received, look: Look
+) -> None:
+    webhook_of(alice, hook)
+    now = timezone.now()
+    first = filled(bot, "buy", "1", "100", at=now)
+    rung = {"status": "partial", "is_settled": False, "purpose": "rung"}
+    Order.objects.filter(pk=first.order_id).update(**rung)
+    assert look(now + timedelta(seconds=61)) == 1
+    late = now + timedelta(hours=3)
+    for number in (1, 2):
+        first.pk, first.trade_id, first.at = None, f"later {number}", late
+        first.save()
+    assert look(late) == 0
+    assert look(late + timedelta(seconds=61)) == 1
+    assert look(late + timedelta(minutes=30)) == 0
+    texts = AlertDelivery.objects.order_by("pk").values_list("subject", flat=True)
+    assert ["bought 1 BTC" in texts[0], "bought 2 BTC" in texts[1]] == [True, True]
+
+
 def test_rows_that_commit_late_are_found_and_none_is_told_twice(
     alice: User, bot: BotConfig, hook: Received, look: Look
 ) -> None:
@@ -202,6 +223,18 @@ def test_a_channel_gets_what_it_was_told_to_and_nobody_elses(
     assert look() == 2
     found = dict(AlertDelivery.objects.values_list("channel", "kind"))
     assert found == {errors.pk: "error", trades.pk: "entry"}
+
+
+def test_what_cannot_be_told_to_one_silences_nobody_else(
+    alice: User, bob: User, hook: Received, look: Look, caplog: pytest.LogCaptureFixture
+) -> None:
+    webhook_of(alice, hook)
+    webhook_of(bob, hook)
+    for owner, reason in ((alice, "of a later version"), (bob, "clock")):
+        row = {"owner": owner, "bot": bot_of(owner, "BTC EMA"), "kind": "error", "reason": reason}
+        Alert.objects.create(at=timezone.now(), key=reason, **row)
+    assert look() == 1
+    assert f"alerts of user {alice.pk} not planned" in caplog.text
 
 
 # -- quiet hours ----------------------------------------------------------------------------------

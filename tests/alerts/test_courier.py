@@ -132,16 +132,23 @@ def test_a_name_or_a_file_is_never_connected_to() -> None:
 
 def test_each_failure_has_its_word_and_redirects_are_not_followed() -> None:
     answers = {"/404": 404, "/401": 401, "/redirect": 302}
-    with webhooks() as received, mailbox() as post:
+    with webhooks() as received, webhooks(tls=True) as secure, mailbox() as post:
         received.answer = lambda path: answers.get(path, 200)
         here = f"json://127.0.0.1:{received.port}"
         jobs = [f"{here}/ok", f"{here}/404", f"{here}/401", f"{here}/redirect"]
-        jobs += [f"jsons://127.0.0.1:{received.port}/ok", "json://127.0.0.1:1/x"]
+        jobs += [f"jsons://localhost:{secure.port}/ok", "json://127.0.0.1:1/x"]
         jobs += ["json://no-such-host.invalid/", f"mailto://127.0.0.1:{post.port}?to=a@example.org"]
         faults = [(r["fault"], r["code"]) for _n, r in sorted(courier(jobs, private=True).items())]
     assert faults[:4] == [("", None), ("answer", 404), ("login", 401), ("answer", 302)]
     assert faults[4:7] == [("tls", None), ("connect", None), ("name", None)]
     assert sorted(path for path, _json in received.posts) == ["/401", "/404", "/ok", "/redirect"]
+    assert secure.posts == [], "nobody vouches for its certificate"
+
+
+def test_an_answer_without_end_is_read_no_further() -> None:
+    with webhooks() as received:
+        found = courier([f"json://127.0.0.1:{received.port}/endless"], private=True)
+    assert found[0]["ok"]
 
 
 def test_only_the_sites_own_mail_server_may_be_private() -> None:

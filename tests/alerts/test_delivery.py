@@ -127,6 +127,17 @@ def test_two_workers_send_a_message_once_and_a_killed_one_is_followed(
     assert len(hook.posts) == 1
 
 
+def test_a_private_address_that_was_stored_once_is_refused_when_it_is_connected_to(
+    alice: User, hook: Received, settings: Any
+) -> None:
+    link = addresses.webhook(f"https://127.0.0.1:{hook.port}/hook")
+    message_to(channels.add(alice, "webhook", link, label="", kinds=[]))
+    settings.ALERTS_ALLOW_PRIVATE = False
+    delivery.deliver()
+    assert AlertDelivery.objects.get().fault == "private"
+    assert hook.connections == 0
+
+
 def test_a_channel_that_hangs_costs_its_time_and_spares_the_others(
     alice: User, hook: Received, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +158,18 @@ def test_a_channel_that_hangs_costs_its_time_and_spares_the_others(
     assert (late.status, late.fault) == ("pending", "timeout")
 
 
+def test_a_turn_sends_all_that_is_due(
+    alice: User, hook: Received, answers: Callable[[bool], None]
+) -> None:
+    answers(True)
+    made = [webhook_of(alice, hook) for _ in range(channels.MOST)]
+    for channel in made:
+        for _ in range(3):
+            message_to(channel)
+    assert turn.run() == channels.MOST, "a channel's second message waits for its first"
+    assert [turn.run(), turn.run(), turn.run()] == [channels.MOST, channels.MOST, 0]
+
+
 def test_one_turn_at_a_time(alice: User, hook: Received, monkeypatch: pytest.MonkeyPatch) -> None:
     message_to(webhook_of(alice, hook))
     AlertScan.objects.create(pk=1, lease_until=timezone.now() + timedelta(seconds=30))
@@ -165,6 +188,7 @@ def test_mail_goes_nowhere_before_its_receiver_has_confirmed(
     StateEvent.objects.create(bot=bot, **row)
     message_to(made)
     assert tell() == 1
+    assert delivery.deliver() == 0
     text = text_of_mail(post.mails[0])
     link = next(line for line in text.splitlines() if "/confirm/" in line)
     path = link[link.index("/profile/") :]
@@ -203,8 +227,12 @@ def test_a_test_arrives_and_there_are_not_too_many(
     delivery.deliver()
     assert "This is a test" in text_of_mail(post.mails[0])
     assert AlertDelivery.objects.get().status == "sent"
-    assert all(channels.test(channel) for _ in range(channels.TESTS - 1))
+    # One for the address, one for the test; and no new channel brings new ones.
+    assert all(channels.test(channel) for _ in range(channels.TESTS - 2))
     assert channels.test(channel) is None
+    channel.delete()
+    mail_of(alice)
+    assert AlertDelivery.objects.count() == 0
 
 
 # -- secrets --------------------------------------------------------------------------------------

@@ -80,12 +80,12 @@ def exchange(market: TestExchange) -> Iterator[ExchangeControl]:
 def scaled(settings: Any, market: TestExchange) -> Any:
     """Django's settings in this process as the worker has them in its environment."""
     for name, text in FAST.items():
-        if name not in ("LIVE_TRADING_ENABLED", "LOG_LEVEL", "RECV_WINDOW_MS"):
+        if text != "true" and name not in ("LOG_LEVEL", "RECV_WINDOW_MS"):
             setattr(settings, name, float(text) if "." in text else int(text))
     settings.RECV_WINDOW_MS = int(FAST["RECV_WINDOW_MS"])
     # No test waits for the end of a lease that this process holds, and it may be a busy one.
     settings.LEASE_SECONDS, settings.TICK_DEADLINE_SECONDS = 30, 20
-    settings.LIVE_TRADING_ENABLED = True
+    settings.LIVE_TRADING_ENABLED = settings.ALERTS_ALLOW_PRIVATE = True
     settings.EXCHANGE_API_BASE = {"binance": market.url}
     return settings
 

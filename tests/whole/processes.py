@@ -31,6 +31,8 @@ FAST: Mapping[str, str] = {
     "PRICE_TTL_SECONDS": "0.2",
     "MARKETS_TTL_SECONDS": "1",
     "RESET_SPREAD_SECONDS": "0",
+    "ALERTS_SECONDS": "2",
+    "ALERTS_ALLOW_PRIVATE": "true",
     "LIVE_TRADING_ENABLED": "true",
     "WORKER_CONCURRENCY": "2",
     "LOG_LEVEL": "DEBUG",
