@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, list[tuple[list[str], str]]] = {
     "halt": [(["bench.halt"], SQLITE), (["bench.halt"], POSTGRES)],
     "replay": [(["bench.replay"], SQLITE)],
     "backtest": [(["bench.backtest"], SQLITE)],
+    "equal": [(["bench.equal"], SQLITE)],
     "pages": [(["bench.pages"], SQLITE), (["bench.pages"], POSTGRES)],
     "markets": [(["bench.markets"], SQLITE), (["bench.markets"], POSTGRES)],
     "performance": [(["bench.performance"], SQLITE), (["bench.performance"], POSTGRES)],
