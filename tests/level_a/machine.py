@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import ClassVar
 
+from django.db.models import Q
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -338,7 +339,8 @@ class Schedules(RuleBasedStateMachine):
         control.edit(row, {"position_size_fixed": size}, by=self.cast.owner, via="api")
 
     def _newest_entry(self, bot: BotConfig | None = None) -> int:
-        rows = Order.objects.filter(purpose="entry", bot__in=self.cast.bots)
+        opening = Q(purpose="entry") | Q(purpose="rung", side="buy")
+        rows = Order.objects.filter(opening, bot__in=self.cast.bots)
         if bot is not None:
             rows = rows.filter(bot=bot)
         return rows.order_by("-pk").values_list("pk", flat=True).first() or 0

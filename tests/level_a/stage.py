@@ -43,6 +43,19 @@ KINDS: tuple[dict[str, Any], ...] = (
         "max_daily_loss_perc": D(5),
     },
     {
+        "strategy": "dca",
+        "params": {"orders": 3, "resting": 2, "step": 2, "step_scale": 1},
+        "take_profit_perc": D(3),
+        "stop_loss_perc": D(15),
+        "max_daily_loss_perc": D(5),
+    },
+    {
+        "strategy": "grid",
+        "params": {"lowest": 90, "highest": 110, "lines": 6, "resting": 2, "below": "sell"},
+        "stop_loss_perc": D(12),
+        "daily_target_perc": D(5),
+    },
+    {
         "mode": "live",
         "position_type": "futures",
         "symbol": perpetual.SYMBOL,
@@ -270,7 +283,10 @@ class Stage:
         if before.fence != after.fence and not was_rolled:
             version = BotState.objects.get(pk=before.pk).version
             assert version == after.version, "a tick that was overtaken wrote to its bot"
-        if point in ("tick.claimed", "intent.before") and before.run_epoch != after.run_epoch:
+        if (
+            point in ("tick.claimed", "intent.before", "rung.before")
+            and before.run_epoch != after.run_epoch
+        ):
             written = Order.objects.filter(bot=before.pk, fence=before.fence)
             assert not written.exists(), "an order came of a tick from before a stop, start or edit"
 

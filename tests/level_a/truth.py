@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 from bots import invariants
-from bots.models import BotConfig, BotState, Funding, Order
+from bots.lifecycle import Duty
+from bots.models import BotConfig, Funding, Order
 from tests.level_a.stage import Stage
 from trading.market import OrderReport, OrderStatus
 
@@ -74,9 +75,10 @@ def rest(stage: Stage) -> list[str]:
     found, taken = problems(stage), taken_by(stage)
     for order in Order.objects.filter(bot__in=stage.cast.bots, is_settled=False):
         there = taken.get(order.client_order_id)
-        # Stop and target rest as long as there is a position.
-        rests = there is not None and not there.status.is_final
-        if not (rests and BotState.objects.get(pk=order.bot_id).in_position):
+        # Stop and target rest as long as there is a position, rungs as long as the bot trades.
+        rests, state = there is not None and not there.status.is_final, order.bot.state
+        is_rung = order.purpose == Order.Purpose.RUNG
+        if not (rests and (state.duty == Duty.TRADE if is_rung else state.in_position)):
             found.append(f"{order.client_order_id} is still {order.status}")
     for row in Order.objects.filter(bot__in=stage.cast.bots):
         there = taken.get(row.client_order_id)
