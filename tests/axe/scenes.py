@@ -300,6 +300,7 @@ def build(settings: Any) -> Scene:
     BotState.objects.filter(pk=content.bot.pk).update(last_ok_at=timezone.now())
     values: dict[str, Mapping[str, object]] = {
         "bots/": {"pk": holder.pk},
+        "hooks/": {"name": "nobody", "secret": "knows"},
         "markets/": {"pk": shown.pk},
         "bot-accept": {"pk": differs.pk},
         "bot-decision": {"pk": content.bot.pk, "number": content.bot.decisions.latest("pk").pk},
