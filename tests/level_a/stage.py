@@ -283,11 +283,11 @@ class Stage:
         if before.fence != after.fence and not was_rolled:
             version = BotState.objects.get(pk=before.pk).version
             assert version == after.version, "a tick that was overtaken wrote to its bot"
-        if (
-            point in ("tick.claimed", "intent.before", "rung.before")
-            and before.run_epoch != after.run_epoch
-        ):
+        early = ("tick.claimed", "intent.before", "rung.before")
+        if point in early and before.run_epoch != after.run_epoch:
             written = Order.objects.filter(bot=before.pk, fence=before.fence)
+            if point == "rung.before":  # a stop for the position may have been placed before
+                written = written.filter(purpose=Order.Purpose.RUNG)
             assert not written.exists(), "an order came of a tick from before a stop, start or edit"
 
     def roll_over(self) -> None:
