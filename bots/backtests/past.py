@@ -1,5 +1,6 @@
 """Where candles of the past are: in files under DATA_DIR, or reckoned anew where simulated."""
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import cast
@@ -56,7 +57,27 @@ def bring(
     if not store.lacking(series, since, until):
         return Fetched()
     found = feed or cast("Past", feed_of(series.exchange, Mode.LIVE, World(), position_type))
-    return fetch(found, store, series, since, until, tell=tell)
+    patient = Patient(tell)
+    return fetch(found, store, series, since, until, tell=patient.tell, sleep=patient.sleep)
+
+
+class Patient:
+    """Goes on telling while an exchange is waited for: silence would be taken for death."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self.share = tell, 0.0
+
+    def tell(self, share: float) -> None:
+        """Tell which share is done."""
+        self.share = share
+        self._tell(share)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, and tell each second that it goes on."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 1.0))
+            self._tell(self.share)
 
 
 def stored(series: Series, since: int, until: int) -> tuple[History, list[Stretch]]:

@@ -306,3 +306,13 @@ def test_candles_come_from_the_files_and_where_those_are_full_it_is_said(
     assert full is not None
     assert (full.status, full.fault) == ("failed", "candles")
     assert "an operator has to make room" in full.error
+
+
+def test_while_an_exchange_is_waited_for_a_run_can_be_canceled() -> None:
+    def tell(_share: float) -> None:
+        raise running.Canceled
+
+    begun = time.monotonic()
+    with pytest.raises(running.Canceled):
+        past.Patient(tell).sleep(30)
+    assert time.monotonic() - begun < 5
