@@ -50,7 +50,7 @@ def chart_context(report: Report) -> dict[str, Any]:
         {"opened": instant(int(bar[0])), "values": [_number(value) for value in bar[1:]]}
         for bar in bars[: -ROWS - 1 : -1]
     ]
-    return {"colours": COLOURS, "bars": rows, "chart_label": _label(report)}
+    return {"colours": COLOURS, "bars": rows, "chart_label": _label(report), "marks": MARKS}
 
 
 def _number(value: float) -> Decimal:
