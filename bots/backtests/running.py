@@ -69,11 +69,15 @@ class Held:
 
     def tell(self, stage: BacktestRun.Stage, share: float) -> None:
         """Write how far it is, now and then. Canceled, Outlived, Lost."""
-        begin, end = SPANS[stage]
-        self.progress = begin + int((end - begin) * min(max(share, 0.0), 1.0))
+        self.note(stage, share)
         is_new, self.stage = stage != self.stage, stage
         if is_new or time.monotonic() - self.told_at >= PACE:
             self.beat()
+
+    def note(self, stage: BacktestRun.Stage, share: float) -> None:
+        """Keep how far it is for the next sign of life, and ask the database nothing."""
+        begin, end = SPANS[stage]
+        self.progress = begin + int((end - begin) * min(max(share, 0.0), 1.0))
 
     def beat(self) -> None:
         """Give a sign of life. Canceled, Outlived, Lost."""
@@ -175,7 +179,7 @@ def _try(held: Held) -> None:
         raise Failed(Fault.STRATEGY, str(error)) from error
     held.tell(Stage.WALK, 0)
     with bounds.every(1.0, held.beat):
-        result = backtest.run(plan, actions)
+        result = backtest.run(plan, actions, lambda share: held.note(Stage.WALK, share))
     held.tell(Stage.WALK, 1)
     held.done(Tried(plan=plan, result=result, past=found, since=since))
 

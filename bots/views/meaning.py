@@ -8,14 +8,14 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from bots import markets
+from bots import candles, markets
 from bots.forms import BotForm
 from bots.forms.fields import read_number
 from bots.forms.params import PREFIX
 from bots.lifecycle import Mode, PositionType
 from bots.models import Market
 from bots.models.fields import plain
-from bots.templatetags.show import money
+from bots.templatetags.show import money, price
 from bots.views.exposure import HUNDRED, quote_of
 from trading import strategies
 from trading.strategies import Param, ParamErrors
@@ -136,7 +136,12 @@ def notes(values: Values) -> dict[str, Any]:
     if market:
         currency = market.quote
     return {
-        "warnings": [*verdict.refusals, *verdict.warnings, *_warnings_of_leverage(values)],
+        "warnings": [
+            *verdict.refusals,
+            *verdict.warnings,
+            *_warnings_of_leverage(values),
+            *_warnings_of_grid(values, market),
+        ],
         "sentences": list(_sentences(values, stakes, currency)),
     }
 
@@ -198,6 +203,21 @@ def _warnings_of_leverage(values: Values) -> Iterator[str]:
             _("At leverage %(leverage)s the margin is gone after %(perc)s %%: before this stop.")
             % words
         )
+
+
+def _warnings_of_grid(values: Values, market: Market | None) -> Iterator[str]:
+    """Warn of a grid that the price lies outside of: its orders would wait for long."""
+    low, high = (number_of(values, f"{PREFIX}{name}") for name in ("lowest", "highest"))
+    if values.get("strategy") != "grid" or market is None or low is None or high is None:
+        return
+    key = candles.key_of(
+        market.exchange, market.mode, market.symbol, str(values.get("timeframe") or "")
+    )
+    stored = candles.latest_of([key]).get(key)
+    last = Decimal(repr(stored.close[-1])) if stored and len(stored) else None
+    if last is not None and not low <= last <= high:
+        words = {"price": price(last, market.price_tick)}
+        yield _("The last price, %(price)s, lies outside the grid.") % words
 
 
 def _sentences(values: Values, stakes: Stakes, currency: str) -> Iterator[str]:

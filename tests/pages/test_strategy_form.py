@@ -12,7 +12,7 @@ from bots import control
 from bots.forms.params import PREFIX
 from bots.models import BotConfig, BotTemplate, User
 from tests.doors.client import Caller
-from tests.pages.builders import bot_of, form_of, sign_in, text_of
+from tests.pages.builders import bot_of, candles_of, form_of, market, sign_in, text_of
 from trading import strategies
 from trading.strategies import Registry, clean
 from trading.strategies.macd import Macd
@@ -246,3 +246,14 @@ def test_the_check_says_what_all_orders_of_a_ladder_come_to(client: Client) -> N
     assert "up to 1,100.00 USDT" in more
     assert "All orders together are worth more than the initial capital." in more
     assert "All its orders" not in text_of(client.get(f"{query}&strategy=macd"))
+
+
+def test_a_grid_beside_the_price_is_warned_of(alice: User, client: Client) -> None:
+    market("BTC/USDT", exchange="binance")
+    candles_of(bot_of(alice, exchange="binance", timeframe="1m"), close=67110.5)
+    query = "/bots/check/?exchange=binance&symbol=BTC/USDT&timeframe=1m&strategy=grid"
+    beside = text_of(client.get(f"{query}&param_lowest=10&param_highest=20"))
+    assert "The last price, 67,1" in beside
+    assert "lies outside the grid" in beside
+    around = text_of(client.get(f"{query}&param_lowest=60000&param_highest=70000"))
+    assert "outside the grid" not in around

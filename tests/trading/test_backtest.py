@@ -151,3 +151,22 @@ def test_without_candles_nothing_happens() -> None:
     found = run(plan_of([]))
     assert (found.orders, found.quote, found.first, found.end) == ((), D(1000), 0, 0)
     assert report(plan_of([]), found).hold is None
+
+
+@pytest.mark.parametrize("strategy", ["ema_rsi", "dca"])
+def test_a_walk_tells_how_far_it_is_and_may_be_ended(strategy: str) -> None:
+    rows = [(10.0, 10.3, 9.7, 10.0), (10.0, 10.0, 9.0, 9.5)] * 1500
+    rule, begin = get(strategy), {"take_profit_perc": D(1), "stop_loss_perc": D(1)}
+    made = plan_of(rows, **begin)
+    made = replace(made, strategy=rule, values=clean(rule, {}), funds=D(100_000))
+    said, shares = bytes([BUY, SELL] * 1500), list[float]()
+    run(made, said, shares.append)
+    assert len(shares) > 2
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] <= 1
+
+    def end(_share: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run(made, said, end)

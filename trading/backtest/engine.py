@@ -11,7 +11,7 @@ from decimal import Decimal
 from trading import risk
 from trading.backtest import signals
 from trading.backtest.book import Book
-from trading.backtest.plan import Plan
+from trading.backtest.plan import PACE, Plan, Tell
 from trading.backtest.prices import bid_at, price, quote_of
 from trading.backtest.result import Result, span
 from trading.backtest.scan import Scan, Watch
@@ -33,11 +33,14 @@ class Walk:
         self.scan = Scan(plan, actions)
         self.ended: Gate | None = None
 
-    def run(self, gaps: tuple[tuple[int, int], ...]) -> Result:
+    def run(self, gaps: tuple[tuple[int, int], ...], tell: Tell | None = None) -> Result:
         """Visit every candle in which something can happen, then tell what came of it."""
-        at = self._next(0)
+        at, looks = self._next(0), 0
         while at is not None and self.ended is None:
             self._candle(at)
+            looks += 1
+            if tell is not None and looks % PACE == 0:
+                tell(at / len(self.candles))
             at = self._next(at + 1)
         return self._result(gaps)
 

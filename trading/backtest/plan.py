@@ -1,5 +1,6 @@
 """What is tried: a bot's settings and strategy on one market's candles, and what trading costs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +12,10 @@ from trading.strategies import Strategy, Values
 from trading.strategies.outside import Outside
 
 MINUTE_MS = 60_000
+#: Is told the share of a walk that is done, 0 to 1.
+Tell = Callable[[float], None]
+#: So many candles are looked at between two such words.
+PACE = 256
 
 
 def instant(at: int) -> datetime:

@@ -10,7 +10,7 @@ from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
-from trading.backtest.plan import MINUTE_MS, Plan, instant
+from trading.backtest.plan import MINUTE_MS, PACE, Plan, Tell, instant
 from trading.backtest.scan import Scan, Watch
 from trading.backtest.signals import SELL
 from trading.backtest.whole import ONE, Doubt, Share, moved, rounded, told, whole
@@ -162,11 +162,13 @@ class Quick:
         self.watch = Watch(stop=None, target=None, share=None, best=0.0)
         self.marks = self.scan.marks(self.watch)
 
-    def run(self) -> None:
+    def run(self, tell: Tell | None = None) -> None:
         """Walk from the first candle to the last."""
         place = self._next(0)
         while place is not None and self.ended is None:
             at = self.candles.times[place]
+            if tell is not None and len(self.orders) % PACE == 0:
+                tell(place / len(self.candles))
             if self.amount:
                 self._opening(place, at)
             else:
