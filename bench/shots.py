@@ -1,4 +1,4 @@
-"""Take the pictures in docs/images: `python -m bench.shots`.
+"""Take the pictures in docs/images: `python -m bench.shots`, or those of the pages that are named.
 
 The demo, two weeks old, is served from a scratch database with a worker at work. Each page is
 taken on a desk in light and on a telephone in the dark, in English; two in Turkish as well.
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import time as time_of
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from bench import scene, serving
 from botsite.platform.bootstrap import ROOT
 from tests import chromium
+from tests.receivers import mailbox
 from tests.redis_server import redis_server
 
 FOLDER = ROOT / "docs" / "images"
@@ -62,6 +64,7 @@ def pages(holder: Any, market: Any) -> dict[str, str]:
         **({"market": f"/markets/{market.pk}/"} if market else {}),
         "keys": "/keys/",
         "profile": "/profile/",
+        "notifications": "/profile/notifications/",
         "help": "/help/",
         "sign-in": "/accounts/login/",
         "status": "/status/",
@@ -117,13 +120,15 @@ def take_all(browser: Browser, url: str, wanted: dict[str, str], cookies: dict[s
     return total
 
 
-def inside() -> None:
+def inside(names: list[str]) -> None:
     """Make the demo in the scratch database, serve it and take the pictures."""
     scene.setup()
     from django.core.management import call_command
 
     from bots import portable, schedule, sweep
-    from bots.models import BotConfig, Market, User
+    from bots.alerts import addresses, channels
+    from bots.models import AlertChannel, AlertSettings, BotConfig, Market, User
+    from bots.models.alert import AlertKind
 
     call_command("demo", history=DAYS, verbosity=0)
     call_command("demo", verbosity=0)
@@ -135,11 +140,17 @@ def inside() -> None:
     operator = User.objects.create_superuser("operator")
     holder = BotConfig.objects.get(owner=demo, name=HOLDER)
     schedule.repair(sweep.intervals())
+    channel = channels.add(
+        demo, "mail", addresses.mail("demo@example.org"), label="Phone", kinds=AlertKind.values
+    )
+    AlertChannel.objects.filter(pk=channel.pk).update(is_confirmed=True)
+    AlertSettings.objects.create(owner=demo, quiet_from=time_of(23), quiet_to=time_of(7))
     cookies = {"demo": serving.session_of(demo), "operator": serving.session_of(operator)}
     with serving.served("worker", "web", "beat") as url:
         time.sleep(SETTLE)
         market = Market.objects.filter(symbol=holder.symbol, exchange=holder.exchange).first()
         wanted = pages(holder, market)
+        wanted = {name: wanted[name] for name in names or wanted}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=chromium.find(), args=chromium.ARGUMENTS
@@ -156,14 +167,16 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory(prefix="botsite-shots-") as top,
         redis_server(Path(top) / "redis") as redis,
+        mailbox() as post,
     ):
         folder = Path(top) / "data"
         folder.mkdir()
         env = environment(folder, redis.url, None)
-        command = [sys.executable, "-m", "bench.shots", "inside"]
+        env["EMAIL_URL"] = f"smtp://127.0.0.1:{post.port}"
+        command = [sys.executable, "-m", "bench.shots", "inside", *sys.argv[1:]]
         return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
 
 
 if __name__ == "__main__":
     os.umask(0o022)
-    sys.exit(inside() if sys.argv[1:] == ["inside"] else main())
+    sys.exit(inside(sys.argv[2:]) if sys.argv[1:2] == ["inside"] else main())

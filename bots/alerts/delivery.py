@@ -128,7 +128,7 @@ def _by_our_mail(to: str) -> str:
     user, password = settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD
     is_secure = settings.EMAIL_USE_SSL or settings.EMAIL_USE_TLS
     mode = "ssl" if settings.EMAIL_USE_SSL else "starttls" if is_secure else "insecure"
-    name, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    name, sender = _sender()
     options = {"from": sender, "name": name or "Botsite", "to": to, "mode": mode}
     if user:
         options |= {"user": user, "pass": password}
@@ -137,6 +137,20 @@ def _by_our_mail(to: str) -> str:
     return (
         f"{scheme}://{host}?{urlencode(options | {'smtp': settings.EMAIL_HOST}, quote_via=quote)}"
     )
+
+
+def _sender() -> tuple[str, str]:
+    """Return name and address that our mail is from.
+
+    A site without a name has a sender whose domain is a number, which is none to apprise: then it
+    is the user that the mail server knows.
+    """
+    name, sender = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    domain = sender.rpartition("@")[2]
+    if not domain or ":" in domain or domain.rpartition(".")[2].isdecimal():
+        user = settings.EMAIL_HOST_USER
+        sender = user if "@" in user else f"{sender.partition('@')[0] or 'botsite'}@localhost"
+    return name, sender
 
 
 def _courier(jobs: Sequence[Mapping[str, Any]]) -> dict[int, Result]:

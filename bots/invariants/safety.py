@@ -21,6 +21,7 @@ OFF = frozenset({Move.STOP, Move.SWITCH_OFF, Move.PAUSE})
 SECRETS = {
     "key": "SELECT id, api_key, secret_key, passphrase FROM bots_apikey",
     "alert channel": "SELECT id, secret_url FROM bots_alertchannel",
+    "signal address": "SELECT id, secret FROM bots_hook",
 }
 
 

@@ -217,6 +217,23 @@ def test_mail_goes_nowhere_before_its_receiver_has_confirmed(
     assert not made.is_confirmed
 
 
+@pytest.mark.parametrize(
+    ("configured", "user", "sender"),
+    [
+        ("Bots <a@example.org>", "", "Bots <a@example.org>"),
+        ("botsite@192.168.1.7", "", "Botsite <botsite@localhost>"),
+        ("botsite@192.168.1.7", "me@example.org", "Botsite <me@example.org>"),
+        ("botsite@::1", "", "Botsite <botsite@localhost>"),
+    ],
+)
+def test_mail_of_a_site_without_a_name_has_a_sender(
+    configured: str, user: str, sender: str, settings: Any
+) -> None:
+    settings.DEFAULT_FROM_EMAIL, settings.EMAIL_HOST_USER = configured, user
+    name, address = delivery._sender()
+    assert f"{name or 'Botsite'} <{address}>" == sender
+
+
 def test_a_test_arrives_and_there_are_not_too_many(
     alice: User, post: Received, sent: list[str], django_capture_on_commit_callbacks: Any
 ) -> None:

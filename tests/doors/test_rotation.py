@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.apps import apps
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from bots import rotation
+from bots.invariants import safety
 from bots.models import ApiKey, User
-from bots.models.fields import Undecryptable
+from bots.models.fields import SecretField, Undecryptable
 from tests.doors.content import CANARIES, make_key
 
 
@@ -134,3 +136,14 @@ def test_a_key_that_is_deleted_meanwhile_is_no_error(
     monkeypatch.setattr(rotation, "_replace", late)
     done = rotation.rotate()
     assert (done.rotated, done.contended) == (0, [])
+
+
+def test_every_secret_column_is_moved_and_inspected() -> None:
+    moved = {model: set(columns) for model, columns in rotation.TABLES}
+    queries = " ".join(safety.SECRETS.values())
+    for model in apps.get_models():
+        fields = {f.name for f in model._meta.concrete_fields if isinstance(f, SecretField)}
+        assert fields == moved.get(model, set()), model
+        if fields:
+            assert model._meta.db_table in queries
+            assert all(name in queries for name in fields)
