@@ -93,13 +93,12 @@ def test_the_average_moves_stop_and_target_on_the_way_inside_a_candle() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize(("name", "spread"), list(zip(SERIES, ["0", "0.001", "0"], strict=True)))
 @pytest.mark.parametrize("strategy", ["dca", "grid"])
-@pytest.mark.parametrize("spread", ["0", "0.001"])
 def test_what_is_passed_over_changes_nothing(
     name: str, strategy: str, spread: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    candles = series(name).cut(0, 1500)
+    candles = series(name).cut(0, 1000)
     low, high = min(candles.low), max(candles.high)
     params: dict[str, Any] = {"begin": "rsi", "rsi_limit": 45, "step": "0.4"}
     if strategy == "grid":
