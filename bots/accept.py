@@ -103,7 +103,7 @@ def _difference(held: Held) -> tuple[Decimal, Decimal]:
     state = held.state
     if (state.status, state.reason) != (Status.ERROR, Reason.RECONCILE) or not state.in_position:
         raise Refusal("nothing", _("There is no difference to be booked."))
-    if state.has_unsettled_orders or state.has_protection or state.has_ladder:
+    if state.has_open_orders:
         raise Refusal("unsettled", _("An order of the bot is still open: compare again shortly."))
     rows = Comparison.objects.filter(account=held.account, symbol=held.bot.symbol, ok=False)
     row = rows.filter(as_of__gt=timezone.now() - FRESH).first()

@@ -209,7 +209,13 @@ def expire_commands(bot_id: int) -> None:
 
 
 def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
-    """Hide a bot for good; its ledger stays. Refusal while in position or unsettled."""
+    """Hide a bot for good; its ledger stays. Refusal while in position or unsettled.
+
+    A bot whose orders still rest is stopped all the same, so that its next tick takes them back.
+    """
+    state = read(bot.pk).state_or_none
+    if state is not None and state.has_ladder and not state.in_position:
+        stop(bot, by=by, via=via)
 
     def attempt() -> None:
         state = stop_once(bot.pk, by, via, WindDown.LEAVE, Reason.BY_OWNER)
@@ -281,7 +287,7 @@ def drop_key(key: ApiKey, *, by: User, via: str) -> None:
         # Locked, so that no order is written in between: intents update these rows.
         states = BotState.objects.select_for_update().filter(bot__account=key.account)
         for state in states.exclude(duty=Duty.NONE):
-            if state.in_position or state.has_unsettled_orders:
+            if state.in_position or state.has_open_orders:
                 raise Refusal(
                     "in_use", _("A bot needs this key for its position: stop or close it first.")
                 )

@@ -214,7 +214,8 @@ def _write_end(held: Held, outcome: Outcome, row: BotState, guard: dict[str, Any
             changes |= {"last_error_message": outcome.message, "last_error_at": held.started}
         elif row.duty == Duty.EXIT:
             changes |= {"last_error_message": ""}
-    if row.duty == Duty.NONE and owes(row) and (row.has_unsettled_orders or not row.in_position):
+    is_open = row.has_unsettled_orders or row.has_ladder or not row.in_position
+    if row.duty == Duty.NONE and owes(row) and is_open:
         # A comparison found an order that nobody knew of, or a stop without its position.
         move, changes["duty"] = Move.SETTLE, Duty.EXIT
     elif row.duty == Duty.EXIT and not owes(row):

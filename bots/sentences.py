@@ -85,7 +85,7 @@ def _tail(state: BotState, now: datetime) -> str:
 
 def winding_down(state: BotState) -> str:
     """Return what a bot under duty exit still does: settling, closing or watching."""
-    if state.has_unsettled_orders:
+    if state.has_unsettled_orders or state.has_ladder:
         return gettext("stopping: an order is not settled yet")
     if not state.in_position:
         return gettext("stopping: the last tick ends")

@@ -16,7 +16,7 @@ def settle(held: Held, exchange: Exchange, rules: Rules) -> list[Order]:
     ExchangeError when the exchange cannot be asked.
     """
     state = held.state
-    if not (state.has_unsettled_orders or state.has_protection or state.has_ladder):
+    if not state.has_open_orders:
         return []
     open_ones = list(Order.objects.filter(bot=held.bot, is_settled=False).order_by("pk"))
     at_rest = _at_rest(held, open_ones, exchange)

@@ -106,7 +106,7 @@ def will_stop(bot: BotConfig, *, position: WindDown) -> str:
     if not state.in_position:
         if state.duty == Duty.NONE and state.status == Status.STOPPED:
             return gettext("Is stopped and flat: nothing is to be done.")
-        if state.has_unsettled_orders:
+        if state.has_open_orders:
             return gettext("Stops; its open order is settled first. It holds no position.")
         return gettext("Stops. It holds no position.")
     texts = {

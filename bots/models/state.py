@@ -243,6 +243,11 @@ class BotState(models.Model):
         return bool((now - since).total_seconds() > allowed)
 
     @property
+    def has_open_orders(self) -> bool:
+        """Whether any order of the bot may still be at its exchange."""
+        return self.has_unsettled_orders or self.has_protection or self.has_ladder
+
+    @property
     def ladder_lots(self) -> Lots:
         """What the fills of each rung left, as the fold takes it."""
         return {

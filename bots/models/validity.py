@@ -143,7 +143,7 @@ def _frozen(bot: "BotConfig") -> Mapping[str, Any]:
             if getattr(old, name) != getattr(bot, name):
                 errors[name] = _("Fixed since the first order. Make a new bot instead.")
     state = bot.state_or_none
-    if state and (state.in_position or state.has_unsettled_orders):
+    if state and (state.in_position or state.has_open_orders):
         for name in FROZEN_IN_POSITION:
             if getattr(old, name) != getattr(bot, name):
                 errors[name] = _("Can be changed only while flat and settled.")

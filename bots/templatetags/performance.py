@@ -21,6 +21,7 @@ EXITS = {
     "stop_loss": _("Stop loss"),
     "trailing_stop": _("Trailing stop"),
     "take_profit": _("Take profit"),
+    "ladder": _("Ladder"),
     "command": _("Your command"),
     "closing": _("Stopped and closed"),
     "max_daily_loss": _("Daily loss limit"),

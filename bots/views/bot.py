@@ -61,9 +61,7 @@ def _is_off_for_a_difference(bot: BotConfig) -> bool:
 def _open_orders(bot: BotConfig) -> tuple[Order, ...]:
     """Return the bot's orders that are not final; asked for only when there are some."""
     state = bot.state_or_none
-    if state is None:
-        return ()
-    if not (state.has_unsettled_orders or state.has_protection or state.has_ladder):
+    if state is None or not state.has_open_orders:
         return ()
     return tuple(bot.orders.filter(is_settled=False).order_by("pk"))
 

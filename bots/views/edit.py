@@ -110,7 +110,7 @@ def edit(request: Request, pk: int) -> HttpResponse:
     limits: dict[str, Any] = {
         "owner": request.user,
         "has_orders": bot.orders.exists(),
-        "in_position": bool(state and (state.in_position or state.has_unsettled_orders)),
+        "in_position": bool(state and (state.in_position or state.has_open_orders)),
     }
     if request.method == "GET":
         form = BotForm(instance=bot, initial=preset_of(request), **limits)

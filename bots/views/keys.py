@@ -158,7 +158,7 @@ def key_delete(request: Request, pk: int) -> HttpResponse:
         for bot in _using(request, [key])[key.account_id]
         if bot.state_or_none
         and bot.state.duty != Duty.NONE
-        and (bot.state.in_position or bot.state.has_unsettled_orders)
+        and (bot.state.in_position or bot.state.has_open_orders)
     ]
     if question := again.ask(request):
         return question

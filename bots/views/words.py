@@ -76,7 +76,11 @@ GATES = {
     "killed": _("The worker ended in the middle of this tick; the next one went on."),
 }
 #: Why an order was written, or taken back.
-ORDER_REASONS = {**GATES, "liquidation": _("The exchange liquidated the position.")}
+ORDER_REASONS = {
+    **GATES,
+    "liquidation": _("The exchange liquidated the position."),
+    "ladder": _("It is an order of the strategy's ladder."),
+}
 #: What an order that protects a position stands for.
 LEVELS = {
     "stop_loss": _("Stop loss"),

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 
-from bots import failpoints, invariants, recompute, reconcile
-from bots.models import BotConfig, BotState, Fill, Order
+from bots import control, failpoints, invariants, recompute, reconcile
+from bots.change import Refusal
+from bots.models import Account, ApiKey, BotConfig, BotState, Fill, Order
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from trading.exchange import Can, Fault, Rejected, Unreachable
@@ -288,6 +290,24 @@ def test_what_trades_at_once_moves_the_levels_on_the_page(bench: Maker) -> None:
     assert state.entry_price is not None
     assert state.take_profit_price == pytest.approx(state.entry_price * D("1.05"), rel=D("1e-15"))
     assert state.current_position_size > D(4)
+
+
+def test_while_orders_rest_a_bot_stays_with_its_account_and_its_key(bench: Maker) -> None:
+    b = laddered(bench, **GRID)
+    b.bot.refresh_from_db()
+    other = Account.objects.create(owner=b.owner, exchange="binance", mode="testnet", label="b")
+    with pytest.raises(ValidationError, match="flat and settled"):
+        control.edit(b.bot, {"account": other}, by=b.owner, via="page")
+    fields = {"api_key": "key", "secret_key": "secret", "last4": "wxyz"}
+    key = ApiKey.objects.create(account=b.bot.account, **fields)
+    with pytest.raises(Refusal):
+        control.drop_key(key, by=b.owner, via="page")
+    with pytest.raises(Refusal):
+        control.delete(b.bot, by=b.owner, via="page")
+    assert b.where == ("stopped", "by_owner", "exit")  # it has been stopped all the same
+    b.tick()
+    control.delete(b.bot, by=b.owner, via="page")
+    assert resting(b) == []
 
 
 # -- what goes wrong -------------------------------------------------------------------------------
