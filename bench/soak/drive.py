@@ -27,6 +27,8 @@ SIZES = (100, 150, 370)
 #: Every so manieth bot trades a perpetual.
 PERPETUAL = 4
 LEVERAGES = (3, 20)
+#: Of so many bots one averages down and one has a grid.
+LADDER = 8
 
 
 @dataclass(kw_only=True)
@@ -95,7 +97,7 @@ class Drive:
         symbol = [*self.symbols][number % len(self.symbols)]
         pair = f"{symbol.removesuffix('USDT')}/USDT"
         if number % PERPETUAL:
-            return {"symbol": pair}
+            return {"symbol": pair, **_ladder(number, self.symbols[symbol])}
         return {
             "symbol": f"{pair}:USDT",
             "position_type": "futures",
@@ -164,3 +166,14 @@ class Drive:
         rows = self.rows()
         on = [row["pk"] for row in rows if row["duty"] != "none"]
         self.watching.killed(kind, timezone.now(), on)
+
+
+def _ladder(number: int, price: Decimal) -> dict[str, Any]:
+    """Return the strategy of a bot on spot: each fourth has a ladder of orders that rest."""
+    if number % LADDER == 1:
+        steps = {"orders": 4, "resting": 3, "step": "0.3", "step_scale": 1}
+        return {"strategy": "dca", "params": steps}
+    if number % LADDER == 5:
+        ends = {"lowest": f"{price * Decimal('0.97'):f}", "highest": f"{price * Decimal('1.03'):f}"}
+        return {"strategy": "grid", "params": {**ends, "lines": 13, "resting": 3}}
+    return {}
