@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from bots import schedule
 from bots.change import Refusal, outpacing, read, record
+from bots.following import follow
 from bots.lifecycle import Duty, Mode, Move, PositionType, Reason, Status, WindDown
 from bots.models import (
     Account,
@@ -47,11 +48,11 @@ __all__ = [
     "halt",
     "is_comparing",
     "put_key",
+    "retire",
     "start",
     "stop",
     "taken_by",
 ]
-
 
 #: How long a wish to compare waits for a worker: as long as its message lives.
 ASKED_SECONDS = 60
@@ -68,6 +69,7 @@ def start(
     """
     state = outpacing(lambda: _start(bot.pk, by, via, why, at or timezone.now()))
     schedule.nudge(bot.pk)
+    follow(bot, lambda twin: start(twin, by=by, via=via, why=why, at=at))
     return state
 
 
@@ -141,8 +143,7 @@ def check_may_start(bot: BotConfig) -> None:
         raise Refusal("owner_inactive", _("The owner of this bot is deactivated."))
     if bot.mode == Mode.LIVE and not settings.LIVE_TRADING_ENABLED:
         raise Refusal(
-            "live_disabled",
-            _("Live trading is switched off here (LIVE_TRADING_ENABLED)."),
+            "live_disabled", _("Live trading is switched off here (LIVE_TRADING_ENABLED).")
         )
     if bot.mode != Mode.PAPER and bot.exchange not in settings.LIVE_EXCHANGES:
         raise Refusal("paper_only", _("This exchange is offered for paper bots only."))
@@ -152,6 +153,7 @@ def command(bot: BotConfig, kind: str, *, by: User | None, via: str) -> Command:
     """Ask the next tick to enter or exit by force. Refusal when one waits or it makes no sense."""
     row = outpacing(lambda: _command(bot.pk, kind, by, via))
     schedule.nudge(bot.pk)
+    follow(bot, lambda twin: command(twin, kind, by=by, via=via))
     return row
 
 
@@ -165,13 +167,8 @@ def _command(bot_id: int, kind: str, by: User | None, via: str) -> Command:
         raise Refusal("pending", _("A command is already waiting for the next tick."))
     # Touching the row lets the page see the command, and a tick in flight know that it came late.
     state.change(None, guard={"version": state.version})
-    return Command.objects.create(
-        bot_id=bot_id,
-        kind=kind,
-        by=by,
-        via=via,
-        expires_at=timezone.now() + timedelta(seconds=settings.COMMAND_TTL_SECONDS),
-    )
+    expires = timezone.now() + timedelta(seconds=settings.COMMAND_TTL_SECONDS)
+    return Command.objects.create(bot_id=bot_id, kind=kind, by=by, via=via, expires_at=expires)
 
 
 def _check_may_command(state: BotState, kind: str) -> None:
@@ -231,6 +228,18 @@ def delete(bot: BotConfig, *, by: User | None, via: str) -> None:
             raise Outpaced(f"bot {bot.pk} was started")
 
     outpacing(attempt)
+    follow(bot, lambda twin: retire(twin, by=by, via=via))
+
+
+def retire(twin: BotConfig, *, by: User | None, via: str) -> bool:
+    """Delete a paper twin; False: it has to close its position first, and stays a bot by itself."""
+    stop(twin, by=by, via=via, position=WindDown.CLOSE)
+    try:
+        delete(twin, by=by, via=via)
+    except Refusal:
+        BotConfig.objects.filter(pk=twin.pk).update(twin_of=None)
+        return False
+    return True
 
 
 def compare(bot: BotConfig) -> None:

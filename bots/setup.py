@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from bots import schedule
 from bots.change import outpacing, read, record
+from bots.following import follow
 from bots.lifecycle import Duty, Mode, Move
 from bots.models import Account, BotConfig, BotState, User
 
@@ -20,6 +21,8 @@ SETTINGS = frozenset(field.name for field in BotConfig._meta.concrete_fields if 
     "id",
     "owner",
 }
+#: What a paper twin has of its bot.
+FOLLOWED = SETTINGS - {"name", "mode", "account"}
 #: What its owner may change of an account.
 ACCOUNT_LIMITS = ("max_open_positions", "max_daily_loss")
 MOST_POSITIONS = 10_000
@@ -107,7 +110,17 @@ def edit(
         fresh.save(update_fields={*changes, "params", "account", "updated_at"})
         return fresh
 
-    return outpacing(attempt)
+    edited = outpacing(attempt)
+    follow(edited, lambda twin: keep_in_step(edited, twin, by=by, via=via))
+    return edited
+
+
+def keep_in_step(bot: BotConfig, twin: BotConfig, *, by: User | None, via: str) -> None:
+    """Give a paper twin the settings of its bot that it has not got yet (checked, as any edit)."""
+    changes = {name: getattr(bot, name) for name in FOLLOWED}
+    changes = {name: value for name, value in changes.items() if getattr(twin, name) != value}
+    if changes:
+        edit(twin, {**changes, "params": bot.params}, by=by, via=via)
 
 
 def edit_account(

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from bots import schedule
 from bots.change import outpacing, read, record
+from bots.following import follow
 from bots.lifecycle import Duty, Move, Reason, Status, WindDown
 from bots.models import BotConfig, BotState, Command, Outpaced, StateEvent, User
 
@@ -37,6 +38,8 @@ def stop(
     state = outpacing(lambda: stop_once(bot.pk, by, via, position, reason, why, at))
     if state and state.duty == Duty.EXIT:
         schedule.nudge(bot.pk)
+    told = partial(stop, by=by, via=via, position=position, reason=reason, why=why, at=at)
+    follow(bot, told)
     return state
 
 

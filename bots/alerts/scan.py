@@ -118,7 +118,9 @@ def _found(turn: AlertScan, wishes: Wishes, now: datetime) -> Iterator[Fact]:
 
 
 def _events(low: int, wishes: Wishes) -> Iterator[Fact]:
-    rows = StateEvent.objects.filter(pk__gt=low, bot__owner__in=wishes).order_by("pk")
+    # A paper twin follows its bot: what it does is told on that bot's page alone.
+    rows = StateEvent.objects.filter(pk__gt=low, bot__owner__in=wishes, bot__twin_of=None)
+    rows = rows.order_by("pk")
     rows = rows.select_related("bot").only(*EVENT)
     for event in rows.iterator(chunk_size=2000):
         kind = kind_of(event)
@@ -153,7 +155,7 @@ def _orders(low: int, wishes: Wishes, now: datetime) -> Iterator[Fact]:
 
     An order that rests is told of in parts, where it is filled in parts.
     """
-    fills = Fill.objects.filter(pk__gt=low, bot__owner__in=wishes)
+    fills = Fill.objects.filter(pk__gt=low, bot__owner__in=wishes, bot__twin_of=None)
     pks = set(fills.values_list("order", flat=True).iterator(chunk_size=2000))
     orders = Order.objects.filter(pk__in=pks).exclude(purpose=Order.Purpose.ADJUSTMENT)
     orders = orders.select_related("bot").prefetch_related("fills").order_by("pk")
@@ -202,7 +204,7 @@ def _figures(order: Order, fills: Iterable[Fill]) -> dict[str, str]:
 
 def _unwatched(wishes: Wishes, now: datetime) -> Iterator[Fact]:
     """Yield positions that nobody watches, once for each time that it came to that."""
-    held = BotState.objects.filter(in_position=True, bot__owner__in=wishes)
+    held = BotState.objects.filter(in_position=True, bot__owner__in=wishes, bot__twin_of=None)
     for state in held.select_related("bot"):
         if state.is_unwatched:
             is_off = state.duty == Duty.NONE

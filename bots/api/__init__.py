@@ -11,6 +11,7 @@ from bots.api.candles import router as candles
 from bots.api.configs import router as configs
 from bots.api.decisions import router as decisions
 from bots.api.errors import install
+from bots.api.expectation import router as expectation
 from bots.api.keys import router as keys
 from bots.api.portable import router as portable
 from bots.api.site import Api
@@ -39,6 +40,7 @@ api.add_router("/backtests", backtests, tags=["backtests"])
 api.add_router("/bots", bots, tags=["bots"])
 api.add_router("/bots", decisions, tags=["bots"])
 api.add_router("/bots", candles, tags=["bots"])
+api.add_router("/bots", expectation, tags=["bots"])
 # Before /bot-configs/{id}: its names are no ids.
 api.add_router("/bot-configs", portable, tags=["bot-configs"])
 api.add_router("/bot-configs", configs, tags=["bot-configs"])

@@ -101,6 +101,7 @@ class BotOut(Schema):
     check_interval_seconds: int
     account: int | None = Field(None, alias="account_id")
     api_key: int | None = Field(None, alias="key_id")
+    twin_of: int | None = Field(None, alias="twin_of_id", description="the bot it stands beside")
     is_active: bool
     created_at: datetime
     updated_at: datetime

@@ -154,6 +154,15 @@ class BotConfig(models.Model):
         blank=True,
         related_name="bots",
     )
+    twin_of = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        verbose_name=_("paper twin of"),
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="twins",
+    )
     is_active = models.BooleanField(_("switched on"), default=False, editable=False)
     created_at = models.DateTimeField(_("made at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed at"), auto_now=True)
@@ -174,6 +183,15 @@ class BotConfig(models.Model):
             models.CheckConstraint(
                 name="bot_simulated_is_paper",
                 condition=~models.Q(exchange=SIMULATED) | models.Q(mode=Mode.PAPER),
+            ),
+            models.CheckConstraint(
+                name="bot_twin_is_paper",
+                condition=models.Q(twin_of=None) | models.Q(mode=Mode.PAPER),
+            ),
+            models.UniqueConstraint(
+                name="bot_one_twin",
+                fields=["twin_of"],
+                condition=models.Q(deleted_at=None),
             ),
             models.CheckConstraint(
                 name="bot_capital_positive", condition=is_above_zero("initial_capital")

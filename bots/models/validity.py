@@ -58,6 +58,8 @@ def _names(bot: "BotConfig") -> Mapping[str, Any]:
 def _market(bot: "BotConfig") -> Mapping[str, Any]:
     if bot.exchange == SIMULATED and bot.mode != Mode.PAPER:
         return {"mode": _("The simulated exchange is for paper bots only.")}
+    if bot.twin_of_id is not None and bot.mode != Mode.PAPER:
+        return {"mode": _("A paper twin stays a paper bot.")}
     if bot.mode != Mode.PAPER and bot.exchange not in settings.LIVE_EXCHANGES:
         return {"exchange": _("This exchange is offered for paper bots only.")}
     if bot.check_interval_seconds < settings.MIN_CHECK_INTERVAL_SECONDS:

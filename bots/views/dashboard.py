@@ -77,7 +77,7 @@ def _today(rows: list[Shown]) -> list[tuple[str, Decimal]]:
     """Return today's realised PnL per quote currency: different ones are never added up."""
     sums: dict[str, Decimal] = {}
     for row in rows:
-        if row.state:
+        if row.state and not row.bot.twin_of_id:
             sums[row.quote] = sums.get(row.quote, Decimal(0)) + row.state.daily_pnl
     return sorted(sums.items())
 

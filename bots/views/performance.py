@@ -22,6 +22,7 @@ from bots.templatetags.performance import Scope
 from bots.views import exports
 from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find_or_404, page_of
+from bots.views.expectation import expected
 from bots.views.exposure import quote_of
 from bots.views.figures import Block, trade_rows
 from bots.views.present import Shown, market_of
@@ -83,13 +84,15 @@ class Owned:
 def _owned(request: Request) -> Owned:
     """Read the mode that the address asks for, else the most serious one that has traded."""
     traded = Exists(Fill.objects.filter(bot=OuterRef("pk")))
-    every = list(request.user.bots.all())
-    used = set(request.user.bots.filter(traded).order_by().values_list("mode", flat=True))
+    # A paper twin is a measure of its bot, no bot whose result counts.
+    own = request.user.bots.filter(twin_of=None)
+    every = list(own)
+    used = set(own.filter(traded).order_by().values_list("mode", flat=True))
     modes = [m.value for m in MODES if m in used or any(b.mode == m for b in every)]
     mode = request.GET.get("mode", "")
     if mode not in modes:
         mode = next((m for m in modes if m in used), modes[0] if modes else "")
-    mine = request.user.bots.filter(mode=mode)
+    mine = own.filter(mode=mode)
     return Owned(
         mode=mode,
         modes=modes,
@@ -127,7 +130,7 @@ def of_bot(request: Request, pk: int) -> HttpResponse:
     page = page_of(request, block.report.trades)
     page.object_list = trade_rows(list(page.object_list), {pk: bot})
     context = {"bot": bot, "tab": "performance", "shown": shown, "page": page, "figures": block}
-    context |= {"has_traded": bool(found), **_filters(asked)}
+    context |= {"has_traded": bool(found), **_filters(asked), **expected(bot)}
     return render(request, "bots/tab_performance.html", context)
 
 

@@ -14,7 +14,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client
 from django.utils import timezone
 
-from bots import candles, control
+from bots import candles, control, twins
 from bots.alerts import addresses, channels
 from bots.models import (
     AlertChannel,
@@ -121,6 +121,13 @@ def _differing(owner: User, key: ApiKey) -> BotConfig:
     Comparison.objects.create(
         account=key.account, symbol="SOL/USDT", as_of=now, external=mine, **sides
     )
+    # Of its twin the comparison shows a trade of one side, and settings that are not the same.
+    twin = twins.make(bot, by=owner, via="page")
+    control.start(twin, by=owner, via="page")
+    later = now + timedelta(minutes=2)
+    filled(bot, "buy", "0.0015", "140", at=later)
+    filled(twin, "buy", "0.0015", "141", at=later)
+    BotConfig.objects.filter(pk=twin.pk).update(stop_loss_perc=D(3))
     return bot
 
 
@@ -219,6 +226,7 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
     reset = f"{user_pk_to_url_str(alice)}-{default_token_generator.make_token(alice)}"
     trader = [
         *(f"/bots/{bot.pk}/" for bot in bots),
+        *(f"/bots/{bot.pk}/performance/" for bot in bots if bot.mode != "paper"),
         f"/bots/{holder.pk}/orders/?kind=protect",
         f"/bots/new/?from={holder.pk}",
         f"/bots/new/?template={alice.templates.get().pk}",

@@ -33,6 +33,7 @@ FLOORS: list[set[str]] = [
     {"models", "guards", "housekeeping", "candles", "numbers"},
     {
         "change",
+        "following",
         "setup",
         "markets",
         "messages",
@@ -75,11 +76,13 @@ FLOORS: list[set[str]] = [
         "outcome",
         "watchlist",
         "decisions",
+        "twins",
     },
     {
         "invariants",
         "demo",
         "performance",
+        "expectation",
         "bulk",
         "portable",
         "watch",

@@ -51,6 +51,8 @@ OWNED = {
     "bot-signals": "GET",
     "bot-signals-new": "POST",
     "bot-signals-remove": "POST",
+    "bot-twin": "POST",
+    "bot-twin-remove": "POST",
     "bot-fills": "GET",
     "bot-events": "GET",
     "bot-days": "GET",
