@@ -10,7 +10,7 @@ from django.db.models import Min
 from bots import twins
 from bots.following import twin_of
 from bots.lifecycle import Move
-from bots.models import BotConfig, BotState, Fill, Funding, StateEvent
+from bots.models import BotConfig, BotState, Fill, Funding, Order, StateEvent
 from trading.expectation import Dealt, Expectation, Ledger, Terms, compare
 from trading.market import TIMEFRAMES
 from trading.trades import Booking, Payment
@@ -84,4 +84,7 @@ def _dealt(bot: BotConfig) -> Iterator[Dealt]:
             reason=order.reason,
             fill=fill.booked(order.dust),
         )
-        yield Dealt(booking=booking, decided_at=order.created_at, expected=order.expected_price)
+        # A rung rests until its price comes, and may be placed anew meanwhile: the price decides.
+        is_rung = order.purpose == Order.Purpose.RUNG
+        decided = fill.at if is_rung else order.created_at
+        yield Dealt(booking=booking, decided_at=decided, expected=order.expected_price)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from bots import control
+from bots import control, twins
 from bots.lifecycle import Move
 from bots.models import (
     Alert,
@@ -25,6 +25,7 @@ from bots.models import (
 )
 from bots.models.alert import AlertKind
 from tests.alerts.builders import ALL, mail_of, webhook_of
+from tests.engine.test_twins import real_bot
 from tests.pages.builders import bot_of, filled, holding, state_of
 from tests.receivers import Received, text_of_mail
 
@@ -96,6 +97,18 @@ def test_an_alert_of_each_kind_arrives_by_mail_and_by_webhook(
     assert {mail["From"] for mail in post.mails} == {"Botsite <alerts@example.org>"}
     assert hook.posts[0][0] == "/hook?room=1"
     assert hook.posts[0][1]["type"] == "failure"
+
+
+def test_a_paper_twin_is_told_of_on_no_channel(alice: User, hook: Received, tell: Look) -> None:
+    webhook_of(alice, hook)
+    bot = real_bot(alice)
+    twin = twins.make(bot, by=alice, via="page")
+    tell()
+    control.start(bot, by=alice, via="page")
+    everything(twin)
+    tell()
+    assert set(Alert.objects.filter(kind="started").values_list("bot", flat=True)) == {bot.pk}
+    assert not Alert.objects.filter(bot=twin).exists()
 
 
 def test_a_thousand_equal_errors_make_one_message(

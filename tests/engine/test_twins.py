@@ -1,5 +1,6 @@
 """A paper twin does what its bot is told, and never stands in its way."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_neither_paper_bots_nor_futures_have_a_twin(alice: User) -> None:
             twin_beside(bot)
         assert refused.value.reason == reason
     twin = twin_beside(real_bot(alice))
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match="stays a paper bot"):
         control.edit(twin, {"mode": "testnet"}, by=alice, via="page")
 
 
@@ -126,8 +127,12 @@ def test_both_ledgers_are_compared_since_both_had_started(alice: User) -> None:
         filled(one, "buy", "1", "100", fee="0")
     Order.objects.filter(amount=2).update(expected_price=D(100))
     BotState.objects.filter(pk=twin.pk).update(**holding(last_price=D(110)))
+    # A rung that had been resting for long was filled by the same price.
+    rungs = Order.objects.filter(bot=bot, amount=2)
+    rungs.update(purpose=Order.Purpose.RUNG, created_at=bot.created_at - timedelta(days=1))
     found = beside(bot)
     assert found is not None
+    assert len(found.result.pairs if found.result else []) == 1
     assert found.result is not None
     assert found.result.twin.total == D("29.9")  # three units, each 10 up at the twin's last price
     assert found.result.gap == Parts(fees=D("-0.1"), slippage=D(-2))

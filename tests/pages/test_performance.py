@@ -181,7 +181,7 @@ def test_a_filter_is_said_in_words_and_can_be_taken_away(alice: User, client: Cl
     alice.language = "tr"
     alice.save()
     text = text_of(client.get(f"/bots/{bot.pk}/fills/?reason=stop_loss&from=2030-01-02"))
-    assert "2 Oca 2030 gününden beri kapanış nedeni: Zarar durdur" in text
+    assert "2 Oca 2030 tarihinden beri kapanış nedeni: Zarar durdur" in text
 
 
 def test_many_fills_are_paged_and_still_add_up(alice: User, client: Client) -> None:

@@ -105,6 +105,28 @@ def test_entries_of_one_check_or_one_candle_follow_the_same_signal(
     assert len(found.live_only) == len(found.twin_only) == (not is_same)
 
 
+def futures(*rows: tuple[str, str, str, int]) -> list[Dealt]:
+    made = [dealt(s, price, amount=amount, minute=m, fee="2") for s, price, amount, m in rows]
+    return [replace(d, booking=replace(d.booking, fill=_perpetual(d))) for d in made]
+
+
+def _perpetual(one: Dealt) -> BookedFill:
+    return replace(one.booking.fill, futures=True)
+
+
+def test_long_and_short_are_never_the_same_signal() -> None:
+    live = futures(("buy", "100", "1", 0), ("sell", "105", "1", 9))
+    twin = futures(("sell", "100", "1", 0), ("buy", "105", "1", 9))
+    assert compare(Ledger(fills=live), Ledger(fills=twin), TERMS).pairs == ()
+
+
+def test_a_fill_that_turns_the_position_is_shared_between_two_trades() -> None:
+    turned = futures(("buy", "100", "2", 0), ("sell", "105", "4", 9), ("buy", "104", "2", 20))
+    found = compare(Ledger(fills=turned), Ledger(fills=turned), TERMS)
+    assert [pair.live.fees for pair in found.pairs] == [D(-3), D(-3)]
+    assert [pair.live.rest for pair in found.pairs] == [D(10), D(2)]
+
+
 def test_trades_that_were_decided_on_before_both_had_started_are_left_out() -> None:
     terms = replace(TERMS, since=START + MINUTE)
     found = compare(Ledger(fills=[*trip(), *trip(30)]), Ledger(fills=trip(30)), terms)
