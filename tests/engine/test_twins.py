@@ -1,5 +1,6 @@
 """A paper twin does what its bot is told, and never stands in its way."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from bots import control, twins
+from bots import control, tick, twins
 from bots.change import Refusal
 from bots.expectation import beside
 from bots.following import twin_of
 from bots.models import Account, BotConfig, BotState, Command, Order, User
+from tests.engine.conftest import Maker
 from tests.pages.builders import bot_of, filled, holding
+from trading.exchange import Fault, Rejected
 from trading.expectation import Parts
 
 D = Decimal
@@ -136,3 +139,34 @@ def test_both_ledgers_are_compared_since_both_had_started(alice: User) -> None:
     assert found.result is not None
     assert found.result.twin.total == D("29.9")  # three units, each 10 up at the twin's last price
     assert found.result.gap == Parts(fees=D("-0.1"), slippage=D(-2))
+
+
+def test_what_the_engine_made_of_both_is_the_gap_to_the_last_digit(bench: Maker) -> None:
+    b = bench(start=False)
+    exchange = b.scripted()
+    b.bot.refresh_from_db()
+    twin = twin_beside(b.bot)
+    control.start(b.bot, by=b.owner, via="page", at=b.market.at)
+
+    def step(trend: str) -> None:
+        b.market.trend = trend
+        b.tick()
+        tick.run(twin.pk, replace(b.world, exchange=None))
+
+    for trend in ("up", "flat", "down", "flat"):
+        step(trend)
+    exchange.refuse = Rejected(Fault.ORDER_REJECTED, "filter failure")
+    step("up")
+    exchange.refuse = None
+    b.market.price = D(107)
+    for trend in ("flat", "down"):
+        step(trend)
+    found = beside(b.bot)
+    assert found is not None
+    assert found.result is not None
+    assert (len(found.result.pairs), len(found.result.twin_only)) == (1, 1)
+    profits = dict(BotState.objects.values_list("bot", "profit"))
+    assert found.result.live.total == profits[b.bot.pk] != 0
+    assert found.result.twin.total == profits[twin.pk] != 0
+    assert found.result.gap.total == profits[b.bot.pk] - profits[twin.pk]
+    assert found.result.gap.slippage > 0  # the scripted exchange fills better than paper assumes
