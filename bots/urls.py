@@ -11,6 +11,7 @@ from bots.views import (
     activity,
     alerts,
     backtest_files,
+    backtest_sweep,
     backtests,
     bot,
     bulk,
@@ -106,6 +107,8 @@ urlpatterns = [
         )
         for what in ("trades", "days", "months")
     ),
+    path("backtests/<int:pk>/sets.csv", backtest_sweep.save, name="backtest-sets-csv"),
+    path("backtests/<int:pk>/try/", backtest_sweep.try_set, name="backtest-try"),
     path("markets/", markets.index, name="markets"),
     path("markets/suggest/", markets.suggest, name="market-suggest"),
     path("markets/<int:pk>/", markets.detail, name="market"),

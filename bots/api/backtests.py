@@ -14,9 +14,11 @@ from bots.api.access import ApiRequest, access
 from bots.api.bots import own_bot
 from bots.api.errors import Conflict, Invalid, Problem
 from bots.api.pages import Page, Window, page
-from bots.api.shapes import Id, Money, Strict
-from bots.backtests import asking
+from bots.api.shapes import Id, Money, Strict, Text
+from bots.backtests import asking, trials
 from bots.backtests.asking import Wanted
+from bots.backtests.axes import MOST_AXES, Axis
+from bots.backtests.trials import Set
 from bots.models import BacktestRun, BotConfig
 from bots.portable.reading import read_setting
 
@@ -24,6 +26,15 @@ router = Router()
 #: What a change may not touch: it is tried, not traded.
 APART = frozenset({"name", "mode", "account"})
 LONGEST_DAYS = 5 * 366
+
+
+class AxisIn(Strict):
+    """A number that a sweep varies: of the strategy, or stop_loss_perc or take_profit_perc."""
+
+    name: Text = Field(max_length=60)
+    low: Money = Field(alias="from")
+    high: Money = Field(alias="to")
+    step: Money
 
 
 class BacktestIn(Strict):
@@ -46,6 +57,10 @@ class BacktestIn(Strict):
     funds: Money | None = Field(
         None, description="quote currency at the start; a new paper account's unless given"
     )
+    kind: BacktestRun.Kind | None = Field(None, description="sweep where something is varied")
+    vary: list[AxisIn] = Field(
+        default_factory=list, max_length=MOST_AXES, description="what a sweep varies"
+    )
 
 
 class BacktestOut(Schema):
@@ -56,7 +71,7 @@ class BacktestOut(Schema):
     name: str
     bot_config_id: int | None = Field(alias="bot_id")
     status: str = Field(description="queued, running, done, failed or canceled")
-    stage: str = Field(description="candles, signals or walk while it runs")
+    stage: str = Field(description="candles, signals, walk or sets while it runs")
     progress: int = Field(description="percent")
     fault: str = Field(description="of a failed one: why there is no result")
     error: str
@@ -64,10 +79,35 @@ class BacktestOut(Schema):
     until: datetime
     settings: dict[str, Any]
     assumed: dict[str, Any]
+    vary: list[dict[str, str]]
     summary: dict[str, Any]
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class SetOut(Schema):
+    """A set of a sweep: what was chosen, and what it came to in quote currency."""
+
+    chosen: dict[str, str]
+    trades: int
+    wins: int
+    net: Money = Field(description="open position counted")
+    percent: Money = Field(description="net in percent of the funds")
+    pnl: Money = Field(description="realised")
+    fees: Money
+    drawdown: Money = Field(description="deepest fall of the realised profit")
+    value: Money
+
+
+class BacktestOneOut(BacktestOut):
+    """A backtest with the sets of a sweep that is done, in the order they were tried."""
+
+    sets: list[SetOut]
+
+    @staticmethod
+    def resolve_sets(run: BacktestRun) -> list[Set]:
+        return trials.load(run) or []
 
 
 def _own(request: ApiRequest, backtest_id: int) -> BacktestRun:
@@ -89,9 +129,11 @@ def listed(request: ApiRequest, window: Query[Window]) -> object:
 def ask(request: ApiRequest, what: BacktestIn) -> object:
     """Have a worker try a bot on candles of the past. 409 where you have too many under way."""
     bot = own_bot(request, what.bot_config_id)
-    run = asking.ask(
-        request.auth.user, _changed(bot, what.changes), _wanted(what), origin="bot", of=bot
-    )
+    vary = [Axis(name=one.name, low=one.low, high=one.high, step=one.step) for one in what.vary]
+    if what.kind is not None and (what.kind == BacktestRun.Kind.SWEEP) != bool(vary):
+        raise ValidationError({"vary": "A sweep varies something, a single backtest nothing."})
+    draft, wanted = _changed(bot, what.changes), _wanted(what)
+    run = asking.ask(request.auth.user, draft, wanted, origin="bot", of=bot, vary=vary)
     return Status(201, run)
 
 
@@ -126,7 +168,7 @@ def _wanted(what: BacktestIn) -> Wanted:
     return Wanted(since=since, until=until, **costs)
 
 
-@router.get("/{backtest_id}", response={200: BacktestOut, 404: Problem})
+@router.get("/{backtest_id}", response={200: BacktestOneOut, 404: Problem})
 def one(request: ApiRequest, backtest_id: int) -> object:
     """Show one: how far it is, and once it is done what it came to."""
     return _own(request, backtest_id)

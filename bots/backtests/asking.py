@@ -1,6 +1,6 @@
 """The owner's verbs about backtests: ask for one, cancel one, forget one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from bots import portable, schedule
 from bots.backtests import plans
+from bots.backtests.axes import Axis, check_axes
 from bots.change import Refusal
 from bots.models import BacktestRun, BotConfig, User, validity
 from bots.models.fields import plain
@@ -52,16 +53,16 @@ def ask(
     *,
     origin: str,
     of: BotConfig | None = None,
-    kind: str = BacktestRun.Kind.SINGLE,
+    vary: Sequence[Axis] = (),
 ) -> BacktestRun:
     """Have a worker try `bot`, which need not be saved, as it is set now. Returns the run.
 
-    `of`: the bot that it was made from. ValidationError names the field that is wrong, Refusal says
-    that the owner has too many under way or has asked for too many today.
+    `of`: the bot that it was made from; `vary`: what a sweep varies. ValidationError names the
+    field that is wrong, Refusal says that the owner has too many under way, or too many today.
     """
     bot.owner = owner
     assumed = _assumed(bot, wanted)
-    _check(bot, wanted)
+    _check(bot, wanted, vary)
     now = timezone.now()
     with transaction.atomic():
         # Two requests at once wait here for each other, so that both count.
@@ -69,7 +70,8 @@ def ask(
         _check_limits(owner, now)
         run = BacktestRun.objects.create(
             owner=owner,
-            kind=kind,
+            kind=BacktestRun.Kind.SWEEP if vary else BacktestRun.Kind.SINGLE,
+            vary=[axis.told() for axis in vary],
             name=bot.name[:80] or bot.symbol,
             origin=origin,
             bot=of,
@@ -109,7 +111,7 @@ def _assumed(bot: BotConfig, wanted: Wanted) -> dict[str, Any]:
     return {**{name: plain(value) for name, value in given.items()}, "zone": bot.owner.zone.key}
 
 
-def _check(bot: BotConfig, wanted: Wanted) -> None:
+def _check(bot: BotConfig, wanted: Wanted, vary: Sequence[Axis]) -> None:
     """Raise a ValidationError for what no worker could try: so that it is said at once."""
     bot.clean_fields(exclude=APART)
     errors: Mapping[str, Any] = validity.errors_of(bot)
@@ -118,11 +120,14 @@ def _check(bot: BotConfig, wanted: Wanted) -> None:
     if errors:
         raise ValidationError(errors)
     try:
-        plans.plan_of(bot, plans.no_candles(bot)).check()
+        plan = plans.plan_of(bot, plans.no_candles(bot))
+        plan.check()
     except (Unsupported, plans.NoRules) as error:
         raise ValidationError(str(error)) from None
     except strategies.UnknownStrategy as error:
         raise ValidationError({"strategy": str(error)}) from None
+    if vary:
+        check_axes(plan, vary)
 
 
 def _range_errors(bot: BotConfig, wanted: Wanted) -> dict[str, Any]:

@@ -69,8 +69,7 @@ class Tried:
     @cached_property
     def paid(self) -> Decimal:
         """What a unit costs who buys at the first opening, fee and slippage counted."""
-        ask = buy_price(price(self.candles.open[0]), self.plan.costs.slippage, self.plan.rules)
-        return EXACT.multiply(ask, 1 + self.plan.fee_rate)
+        return _paid(self.plan, self.candles)
 
     def hold(self, close: Decimal) -> Decimal:
         """Return what the funds are worth at this price to who bought at the first opening."""
@@ -142,6 +141,16 @@ class Tried:
                 end, close = min(int(row[0]) + length, self.result.end), price(row[4])
                 _at, cash, base = self.states[bisect_left(times, end) - 1]
                 yield end, cash + base * close, self.hold(close)
+
+
+def _paid(plan: Plan, candles: Candles) -> Decimal:
+    ask = buy_price(price(candles.open[0]), plan.costs.slippage, plan.rules)
+    return EXACT.multiply(ask, 1 + plan.fee_rate)
+
+
+def hold_perc(plan: Plan, candles: Candles) -> Decimal:
+    """Return what buying with all of the funds at the first opening came to, in percent of them."""
+    return (ratio(price(candles.close[-1]), _paid(plan, candles)) - 1) * HUNDRED
 
 
 def folded(orders: Sequence[Order]) -> Folded:

@@ -7,8 +7,10 @@ somebody else's by then.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -17,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from bots import schedule
-from bots.backtests import bounds, past, plans, results
+from bots.backtests import bounds, past, plans, results, sweeping
 from bots.backtests.asking import RUN
 from bots.backtests.figures import Tried, summary_of
 from bots.models import BacktestRun
@@ -32,7 +34,12 @@ from trading.strategies import StrategyFailed
 log = logging.getLogger(__name__)
 Status, Stage, Fault = BacktestRun.Status, BacktestRun.Stage, BacktestRun.Fault
 #: Where each stage begins and ends, percent of the whole.
-SPANS = {Stage.CANDLES: (0, 45), Stage.SIGNALS: (45, 75), Stage.WALK: (75, 99)}
+SPANS = {
+    Stage.CANDLES: (0, 45),
+    Stage.SIGNALS: (45, 75),
+    Stage.WALK: (75, 99),
+    Stage.SETS: (45, 99),
+}
 #: Seconds between two signs of life, and candles whose signals are asked for in one go.
 PACE, SLICE = 0.5, 20_000
 ATTEMPTS = 2
@@ -89,13 +96,12 @@ class Held:
             return
         raise Canceled if self.mine.exists() else Lost
 
-    def done(self, tried: Tried) -> None:
-        """Write the result, if the run is still this worker's. Lost."""
-        figures = summary_of(tried)
-        figures["seconds"] = f"{time.monotonic() - self.begun:.1f}"
+    def done(self, plan: Plan, keep: Callable[[], dict[str, Any]]) -> None:
+        """Write the result, if the run is still this worker's; `keep` returns its figures. Lost."""
         with transaction.atomic():
-            results.keep(self.run, tried)
-            rules = plans.told(tried.plan.rules)
+            figures = keep()
+            figures["seconds"] = f"{time.monotonic() - self.begun:.1f}"
+            rules = plans.told(plan.rules)
             changed = self.mine.update(
                 status=Status.DONE,
                 progress=100,
@@ -161,37 +167,69 @@ def _claim(run_id: int) -> Held | None:
 
 
 def _try(held: Held) -> None:
+    sets = None
     try:
         plan = plans.plan_of_run(held.run)
         plan.check()
+        if held.run.is_sweep:
+            sets = sweeping.Sets.of(held.run, plan)
     except (plans.NoRules, Unsupported, strategies.UnknownStrategy) as error:
         raise Failed(Fault.NOT_TRIED, str(error)) from error
     except strategies.ParamErrors as error:
         raise Failed(Fault.NOT_TRIED, str(error)) from error
-    found = _candles(held, plan)
+    found = _candles(held, plan, sets.window if sets else plan.strategy.window(plan.values))
     plan = replace(plan, candles=found.candles)
     since = past.ms(held.run.since)
     if not found.candles.times or found.candles.times[-1] < since:
         raise Failed(Fault.CANDLES, "")
     try:
-        actions = _actions(held, plan)
+        if sets is None:
+            _walk(held, plan, found, since)
+        else:
+            _sweep(held, sets, plan, found, since)
     except StrategyFailed as error:
         raise Failed(Fault.STRATEGY, str(error)) from error
+
+
+def _walk(held: Held, plan: Plan, found: History, since: int) -> None:
+    """Try one set, whole."""
+    actions = _actions(held, plan)
     held.tell(Stage.WALK, 0)
     with bounds.every(1.0, held.beat):
         result = backtest.run(plan, actions, lambda share: held.note(Stage.WALK, share))
     held.tell(Stage.WALK, 1)
-    held.done(Tried(plan=plan, result=result, past=found, since=since))
+    tried = Tried(plan=plan, result=result, past=found, since=since)
+
+    def keep() -> dict[str, Any]:
+        results.keep(held.run, tried)
+        return summary_of(tried)
+
+    held.done(plan, keep)
 
 
-def _candles(held: Held, plan: Plan) -> History:
-    """Return the candles of the time that was asked for, and those before it that feed the first.
+def _sweep(held: Held, sets: sweeping.Sets, plan: Plan, found: History, since: int) -> None:
+    """Try many sets, each by what it comes to."""
+
+    def tell(share: float) -> None:
+        held.tell(Stage.SETS, share)
+
+    tried = sweeping.tried(sets, plan, since, tell, held.beat)
+
+    def keep() -> dict[str, Any]:
+        sweeping.keep(held.run, tried)
+        return dict(sweeping.summary_of(held.run, sets, plan, found, since))
+
+    held.done(plan, keep)
+
+
+def _candles(held: Held, plan: Plan, window: int) -> History:
+    """Return the candles of the time that was asked for, and `window` more that feed the first.
 
     So the first candle can be traded on, as by a bot that was started then.
     """
     bot, length = plans.draft_of(held.run), TIMEFRAMES[plan.candles.timeframe]
     since, until = past.ms(held.run.since), past.ms(held.run.until)
-    since = (-(-since // length) - plan.strategy.window(plan.values)) * length
+    since = (-(-since // length) - window) * length
     try:
         return past.candles_of(bot, since, until, lambda share: held.tell(Stage.CANDLES, share))
     except ExchangeError as error:

@@ -1,5 +1,6 @@
 """The form that asks for a backtest: which market, which time, and what trading costs there."""
 
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from bots.backtests import plans
 from bots.backtests.asking import Wanted
+from bots.backtests.axes import Axis
 from bots.forms.fields import NumberField
 from bots.forms.params import choices
+from bots.forms.vary import BOUNDS, NUMBERS, read_axes, vary_fields
 from bots.models import BotConfig
 from trading.market import TIMEFRAMES
 
@@ -32,7 +35,10 @@ DATE = {"type": "date"}
 
 
 class BacktestForm(forms.Form):
-    """Market, time and costs; all other settings are those of `bot`, which it was opened with."""
+    """Market, time and costs; all other settings are those of `bot`, which it was opened with.
+
+    Once it is valid, `axes` is what it varies; as an argument, what is shown at first.
+    """
 
     exchange = forms.CharField(label=_("Exchange"), max_length=32)
     symbol = forms.CharField(label=_("Symbol"), max_length=40)
@@ -64,10 +70,14 @@ class BacktestForm(forms.Form):
     )
     spread_perc = NumberField(label=_("Spread, %"), help_text=_("From bid to ask."))
 
-    def __init__(self, *args: Any, bot: BotConfig, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, bot: BotConfig, axes: Sequence[Axis] = (), **kwargs: Any
+    ) -> None:
         self.bot = bot
+        self.axes: list[Axis] = []
         kwargs["initial"] = _initial(bot)
         super().__init__(*args, **kwargs)
+        self.fields |= vary_fields(bot, axes)
         strategy = self.fields["strategy"]
         if isinstance(strategy, forms.ChoiceField):
             strategy.choices = choices(bot.strategy)
@@ -84,7 +94,12 @@ class BacktestForm(forms.Form):
         found: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.errors and not found["days"] and not found["since"]:
             self.add_error("days", _("Say how many days, or which was the first."))
+        self.axes = read_axes(self)
         return found
+
+    def vary_rows(self) -> list[list[forms.BoundField]]:
+        """Return the fields of what is varied, a row for each number."""
+        return [[self[f"{name}_{number}"] for name in ("vary", *BOUNDS)] for number in NUMBERS]
 
     def tried(self) -> BotConfig:
         """Return the bot as the form changed it; unsaved, another strategy with its defaults."""
@@ -113,6 +128,8 @@ class BacktestForm(forms.Form):
         for name, texts in errors.items():
             if name in self.fields:
                 self.add_error(name, texts)
+            elif name == "vary":
+                self.add_error("vary_1", texts)
             elif name == NON_FIELD_ERRORS:
                 self.add_error(None, texts)
             else:

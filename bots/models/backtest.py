@@ -15,11 +15,13 @@ class BacktestRun(models.Model):
 
     `settings` is BotConfig's fields, amounts as text (2 means 2 %); `assumed` is fee, slippage and
     spread in percent, the funds, the owner's zone, and from its start on the market's rules;
-    `summary` are its figures, money as text.
+    `vary` is what a sweep varies, a list of `{"name", "from", "to", "step"}` with numbers as text.
+    `summary` are its figures, money as text; those of a sweep are its best set's.
     """
 
     class Kind(models.TextChoices):
         SINGLE = "single", _("one set of settings")
+        SWEEP = "sweep", _("many sets of settings")
 
     class Origin(models.TextChoices):
         BOT = "bot", _("a bot")
@@ -38,6 +40,7 @@ class BacktestRun(models.Model):
         CANDLES = "candles", _("getting candles")
         SIGNALS = "signals", _("asking the strategy")
         WALK = "walk", _("trading")
+        SETS = "sets", _("trying the sets")
 
     class Fault(models.TextChoices):
         """Why there is no result."""
@@ -70,6 +73,7 @@ class BacktestRun(models.Model):
     )
     settings: Any = models.JSONField(_("settings"), default=dict)
     assumed: Any = models.JSONField(_("assumptions"), default=dict)
+    vary: Any = models.JSONField(_("varied"), default=list, blank=True)
     since = models.DateTimeField(_("from"))
     until = models.DateTimeField(_("up to"))
     status = models.CharField(
@@ -120,6 +124,11 @@ class BacktestRun(models.Model):
     def is_open(self) -> bool:
         """Whether it has not ended yet."""
         return self.status in self.OPEN
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it tries many sets."""
+        return self.kind == self.Kind.SWEEP
 
     @property
     def exchange(self) -> str:

@@ -36,7 +36,8 @@ SUMS = ("first_day", "last_day", "result", "fees", "trades_closed", "won", "lost
 
 
 def _report(request: Request, pk: int) -> Report:
-    run = request.user.backtests.filter(pk=pk, status=BacktestRun.Status.DONE).first()
+    done = {"status": BacktestRun.Status.DONE, "kind": BacktestRun.Kind.SINGLE}
+    run = request.user.backtests.filter(pk=pk, **done).first()
     kept = results.load(run) if run is not None else None
     if run is None or kept is None:
         raise Http404

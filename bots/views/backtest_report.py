@@ -36,16 +36,15 @@ class Month:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """One result; money is quote currency."""
+class Told:
+    """What a run that is done tells of itself; money is quote currency."""
 
     run: BacktestRun
-    kept: Kept
 
     @cached_property
     def figures(self) -> dict[str, Any]:
         """The summary, its texts read as numbers; names, counts and what is none stay."""
-        names = {"quote", "base", "ended"}
+        names = {"quote", "base", "ended", "chosen"}
         return {
             name: value if name in names or isinstance(value, int) else read(value)
             for name, value in self.run.summary.items()
@@ -70,6 +69,48 @@ class Report:
     @property
     def funds(self) -> Decimal:
         return Decimal(self.run.assumed["funds"])
+
+    @property
+    def assumptions(self) -> Iterator[tuple[str, str]]:
+        """What the result rests on, one line each."""
+        assumed = {name: read(value) for name, value in self.run.assumed.items() if name != "rules"}
+        for name, label in (
+            ("fee_perc", _("Fee of each order")),
+            ("slippage_perc", _("Slippage")),
+            ("spread_perc", _("Spread, bid to ask")),
+        ):
+            yield label, f"{number(assumed[name] or ZERO)} %"
+        yield _("Starting capital"), f"{money(self.funds)} {self.quote}"
+        yield _("Looks"), _("once per candle, as it opens; closed candles only")
+        yield (
+            _("Stops and targets"),
+            _("watched all the time; of both in one candle the stop first"),
+        )
+        yield _("Orders"), self._orders
+        yield _("Trading day"), str(self.run.assumed["zone"])
+        yield _("Market rules"), self._rules()
+
+    @property
+    def _orders(self) -> str:
+        if strategies.ladder_of(self.run.strategy):
+            return _("those of the ladder rest, and trade whole when the price comes to them")
+        return _("at market, filled whole at once")
+
+    def _rules(self) -> str:
+        rules = {name: read(value) for name, value in self.run.assumed["rules"].items()}
+        return _("step %(step)s, tick %(tick)s, at least %(least)s %(quote)s") % {
+            "step": number(rules["amount_step"] or ZERO),
+            "tick": number(rules["price_tick"] or ZERO),
+            "least": number(rules["min_notional"] or ZERO),
+            "quote": self.quote,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Told):
+    """The result of one set."""
+
+    kept: Kept
 
     @property
     def beats_holding(self) -> Decimal | None:
@@ -138,41 +179,6 @@ class Report:
     def gaps(self) -> list[tuple[datetime, datetime]]:
         """The first stretches without candles."""
         return [(instant(begin), instant(end)) for begin, end in self.kept.gaps[:20]]
-
-    @property
-    def assumptions(self) -> Iterator[tuple[str, str]]:
-        """What the result rests on, one line each."""
-        assumed = {name: read(value) for name, value in self.run.assumed.items() if name != "rules"}
-        for name, label in (
-            ("fee_perc", _("Fee of each order")),
-            ("slippage_perc", _("Slippage")),
-            ("spread_perc", _("Spread, bid to ask")),
-        ):
-            yield label, f"{number(assumed[name] or ZERO)} %"
-        yield _("Starting capital"), f"{money(self.funds)} {self.quote}"
-        yield _("Looks"), _("once per candle, as it opens; closed candles only")
-        yield (
-            _("Stops and targets"),
-            _("watched all the time; of both in one candle the stop first"),
-        )
-        yield _("Orders"), self._orders
-        yield _("Trading day"), str(self.run.assumed["zone"])
-        yield _("Market rules"), self._rules()
-
-    @property
-    def _orders(self) -> str:
-        if strategies.ladder_of(self.run.strategy):
-            return _("those of the ladder rest, and trade whole when the price comes to them")
-        return _("at market, filled whole at once")
-
-    def _rules(self) -> str:
-        rules = {name: read(value) for name, value in self.run.assumed["rules"].items()}
-        return _("step %(step)s, tick %(tick)s, at least %(least)s %(quote)s") % {
-            "step": number(rules["amount_step"] or ZERO),
-            "tick": number(rules["price_tick"] or ZERO),
-            "least": number(rules["min_notional"] or ZERO),
-            "quote": self.quote,
-        }
 
     @property
     def held(self) -> str:

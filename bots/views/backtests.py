@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bots import control, portable
 from bots.backtests import asking, plans, results
+from bots.backtests.axes import Axis, axes_of
 from bots.change import Refusal
 from bots.forms.backtest import BacktestForm
 from bots.forms.bot import exchanges
@@ -25,6 +27,7 @@ from bots.templatetags.show import read
 from bots.views import overlay
 from bots.views.backtest_files import chart_context
 from bots.views.backtest_report import Report, ends_of, settings_of, trade_rows
+from bots.views.backtest_sweep import sweep_context
 from bots.views.begin import blank, own_template
 from bots.views.common import BUSY, Request, find, gone, page_of, tell_busy, unchanged
 
@@ -58,7 +61,7 @@ def index(request: Request) -> HttpResponse:
     context = {
         "page": page,
         "rows": rows,
-        "has_two": sum(row["run"].status == BacktestRun.Status.DONE for row in rows) > 1,
+        "has_two": sum(row["can_compare"] for row in rows) > 1,
         "bots": request.user.bots.alive().order_by("name")[:50],
         "now": timezone.now(),
     }
@@ -66,14 +69,16 @@ def index(request: Request) -> HttpResponse:
 
 
 def _shown(run: BacktestRun) -> dict[str, Any]:
-    """Return the figures that a row of a list has."""
+    """Return what a row of a list has of a run: figures, and whether it can be compared."""
     names = ("net", "percent", "hold_percent", "drawdown_percent")
-    return {name: read(run.summary.get(name)) for name in names}
+    is_done = run.status == BacktestRun.Status.DONE
+    told = {name: read(run.summary.get(name)) for name in names}
+    return {**told, "can_compare": is_done and not run.is_sweep}
 
 
 # -- Asking for one -------------------------------------------------------------------------------
-def _source(request: Request) -> tuple[BotConfig, str, BotConfig | None]:
-    """Return an unsaved bot with what is to be tried, where from, and the bot that it is.
+def _source(request: Request) -> tuple[BotConfig, str, BotConfig | None, list[Axis]]:
+    """Return an unsaved bot with what is to be tried, where from, the bot that it is, the sweep.
 
     `?bot=`, `?template=`, `?run=` (the reader's own), `?preset=`.
     """
@@ -85,32 +90,33 @@ def _source(request: Request) -> tuple[BotConfig, str, BotConfig | None]:
     bot = find(request.user, number("bot"))
     if bot is not None:
         draft = portable.read_draft(portable.settings_of(bot))
-        return draft, Origin.BOT, bot
+        return draft, Origin.BOT, bot, []
     template = own_template(request.user, number("template"))
     if template is not None:
-        return portable.filled_in(template), Origin.TEMPLATE, None
+        return portable.filled_in(template), Origin.TEMPLATE, None, []
     run = runs_of(request).filter(pk=number("run")).first()
     if run is not None:
-        return plans.draft_of(run), run.origin, run.bot
+        return plans.draft_of(run), run.origin, run.bot, axes_of(run)
     draft = blank()
     preset = PRESETS.get(request.GET.get("preset", ""), PRESETS["balanced"])
     for name, value in preset.values.items():
         setattr(draft, name, value)
     draft.name, draft.timeframe = str(preset.label), "15m"
-    return draft, Origin.PRESET, None
+    return draft, Origin.PRESET, None, []
 
 
 @login_required
 @require_http_methods(["GET", "POST"])
 def new(request: Request) -> HttpResponse:
     """Ask for a backtest of a bot, a template, a preset, or once more of what was tried before."""
-    draft, origin, bot = _source(request)
+    draft, origin, bot, axes = _source(request)
     name = draft.name
-    form = BacktestForm(request.POST or None, bot=draft)
+    form = BacktestForm(request.POST or None, bot=draft, axes=axes)
     status = 200
     if request.method == "POST" and form.is_valid():
         try:
-            run = asking.ask(request.user, form.tried(), form.wanted(), origin=origin, of=bot)
+            tried, wanted, vary = form.tried(), form.wanted(), form.axes
+            run = asking.ask(request.user, tried, wanted, origin=origin, of=bot, vary=vary)
         except ValidationError as error:
             form.refuse(getattr(error, "message_dict", {"__all__": error.messages}))
         except Refusal as refusal:
@@ -133,6 +139,8 @@ def new(request: Request) -> HttpResponse:
         "bots": request.user.bots.alive().order_by("name")[:50],
         "exchanges": exchanges(),
         "draft": draft,
+        "vary": form.vary_rows(),
+        "most_sets": settings.BACKTEST_SWEEP_SETS,
     }
     if form.errors and status == 200:
         status = 422
@@ -155,6 +163,8 @@ def detail(request: Request, pk: int) -> HttpResponse:
     """Show a run: how far it is, why there is no result, or the result."""
     run = find_run(request, pk)
     context = {**_context(run), "span": ends_of(run), "settings": settings_of(run)}
+    if run.is_sweep:
+        return render(request, "bots/backtest.html", {**context, **sweep_context(request, run)})
     kept = results.load(run) if run.status == BacktestRun.Status.DONE else None
     if kept is None:
         return render(request, "bots/backtest.html", context)
@@ -244,7 +254,8 @@ def paper(request: Request, pk: int) -> HttpResponse:
 def compare(request: Request) -> HttpResponse:
     """Show up to five results beside each other (`?run=1&run=2`)."""
     asked = [pk for pk in request.GET.getlist("run") if pk.isdecimal() and len(pk) < 18]
-    done = runs_of(request).filter(status=BacktestRun.Status.DONE)
+    single = runs_of(request).filter(kind=BacktestRun.Kind.SINGLE)
+    done = single.filter(status=BacktestRun.Status.DONE)
     found = {run.pk: run for run in done.filter(pk__in=asked[:50])}
     chosen = list(dict.fromkeys(found[int(pk)] for pk in asked if int(pk) in found))
     runs = chosen[:MOST_COMPARED]

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from bots import candles, control, twins
 from bots.alerts import addresses, channels
+from bots.backtests.axes import Axis
 from bots.models import (
     AlertChannel,
     AlertDelivery,
@@ -196,7 +197,11 @@ def _channels(owner: User) -> AlertChannel:
 
 
 def _backtests(owner: User, bot: BotConfig) -> int:
-    """A result, and beside it one that runs and one that failed; returns the result's number."""
+    """A result, and beside it one that runs, one that failed, and two sweeps; its number."""
+    fast = Axis(name="ema_fast", low=D(5), high=D(9), step=D(1))
+    stop = Axis(name="stop_loss_perc", low=D(0), high=D(2), step=D("0.5"))
+    tried(bot, hours=12, vary=[fast, stop])
+    tried(bot, hours=12, vary=[stop])
     done, runs, failed = (tried(bot, hours=30) for _number in range(3))
     now = timezone.now()
     rows = BacktestRun.objects
@@ -233,6 +238,7 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         f"/bots/{holder.pk}/decisions/{holder.decisions.latest('pk').pk}/",
         *(f"/backtests/{run.pk}/" for run in alice.backtests.all()),
         "/backtests/compare/?" + "&".join(f"run={run.pk}" for run in alice.backtests.all()),
+        *(f"/backtests/{run.pk}/?show=drawdown" for run in alice.backtests.filter(kind="sweep")),
         f"/backtests/new/?bot={holder.pk}",
         "/activity/?errors=1",
         "/profile/notifications/new/?service=telegram",

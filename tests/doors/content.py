@@ -1,5 +1,6 @@
 """One user's content with a row in every table, made the way the product makes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from bots import control, portable, tick
 from bots.alerts import addresses, channels
 from bots.backtests import asking, running
 from bots.backtests.asking import Wanted
+from bots.backtests.axes import Axis
 from bots.meters import Meters
 from bots.models import (
     AccessEvent,
@@ -116,11 +118,11 @@ def _told(owner: User, bot: BotConfig) -> None:
     AlertDelivery.objects.create(channel=channel, kind="error", subject="▲ Traded: error", body="")
 
 
-def tried(bot: BotConfig, hours: int = 3) -> BacktestRun:
+def tried(bot: BotConfig, hours: int = 3, vary: Sequence[Axis] = ()) -> BacktestRun:
     """Return a backtest of a bot that has ended, tried by the worker's own function."""
     until = timezone.now()
     wanted = Wanted(since=until - timedelta(hours=hours), until=until)
-    found = running.run(asking.ask(bot.owner, bot, wanted, origin="bot", of=bot).pk)
+    found = running.run(asking.ask(bot.owner, bot, wanted, origin="bot", of=bot, vary=vary).pk)
     assert found is not None
     return found
 

@@ -1,6 +1,7 @@
 """Every address x every verb x everybody. An address that is not in the table fails the build."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from bots.backtests.axes import Axis
 from bots.models import (
     AlertDelivery,
     ApiKey,
@@ -71,6 +73,8 @@ OWNED = {
     "backtest-trades-csv": "GET",
     "backtest-days-csv": "GET",
     "backtest-months-csv": "GET",
+    "backtest-sets-csv": "GET",
+    "backtest-try": "POST",
     "key-delete": "GET POST",
     "account-limits": "POST",
     "account-transfer": "GET POST",
@@ -158,8 +162,10 @@ def _paths(bot: BotConfig, key: ApiKey, token: ApiToken) -> dict[str, str]:
     }
     numbers |= {name: bot.owner.alert_channels.get().pk for name in OWNED if "channel" in name}
     found = {name: path for path, name in _patterns(get_resolver())}
-    run = bot.backtests.get().pk
+    run = bot.backtests.get(kind="single").pk
     numbers |= {name: run for name in OWNED if name.startswith("backtest")}
+    sweep = bot.backtests.get(kind="sweep").pk
+    numbers |= {"backtest-sets-csv": sweep, "backtest-try": sweep}
     number = bot.decisions.get().pk
     found["channel-confirm"] = found["channel-confirm"].replace("<str:token>", "some-token")
     found["bot-decision"] = found["bot-decision"].replace("<int:number>", str(number))
@@ -179,6 +185,7 @@ def belongings(alice: User) -> tuple[BotConfig, ApiKey, ApiToken]:
     state_of(bot, "running", "in_position", "trade", **holding())
     decision(bot)
     tried(bot)
+    tried(bot, vary=[Axis(name="ema_fast", low=Decimal(5), high=Decimal(6), step=Decimal(1))])
     filled(bot, "buy", "1", "100")
     fields = {"exchange": "binance", "mode": "testnet", "label": "alice main"}
     key = control.put_key(
@@ -253,9 +260,10 @@ def test_personal_pages_never_show_anothers_rows(
     bot, _key, _token = belongings
     sign_in(client, mallory)
     extras = ["/?q=secret", f"/bots/new/?from={bot.pk}", "/bots/bulk/?q=secret"]
-    run = bot.backtests.get().pk
+    run = bot.backtests.get(kind="single").pk
     extras += [f"/backtests/new/?bot={bot.pk}", f"/backtests/new/?run={run}"]
     extras += [f"/backtests/compare/?run={run}", f"/backtests/{run}/"]
+    extras += [f"/backtests/{bot.backtests.get(kind='sweep').pk}/"]
     extras += [f"/bots/new/?template={bot.owner.templates.get().pk}"]
     narrowed = f"?bot={bot.pk}&mode=paper&currency=USDT"
     extras += [f"/performance/fills/{narrowed}", f"/performance/fills.csv{narrowed}"]
