@@ -114,11 +114,13 @@ class Copy:
 def _moved() -> dict[Model, str]:
     """Return what a life leaves behind, each kind of rows with the condition for one bot's.
 
-    All that names a bot; candles of charts, tick times and the like are the present's.
+    All that names a bot, but no other bot (a twin); candles of charts, tick times and the like are
+    the present's.
     """
     direct = {
         relation.related_model: f"{relation.field.column} = %s"
         for relation in BotConfig._meta.related_objects
+        if relation.related_model is not BotConfig
     }
     return {**direct, **INDIRECT}
 

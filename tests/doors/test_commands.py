@@ -262,7 +262,7 @@ def test_prune_keeps_history_and_what_is_still_needed(
     bot = traded_bot(alice)
     kept = {model: model.objects.count() for model in (Order, Fill, StateEvent, DayStats)}
     assert run("prune", "--days", 30)[1] == [
-        "deleted: 0 decisions, 0 commands, 0 paper orders, 0 alerts and messages"
+        "deleted: 0 decisions, 0 commands, 0 paper orders, 0 alerts and messages, 0 signals"
     ]
     old = timezone.now() - timedelta(days=31)
     for told_at in (old, None):
@@ -276,7 +276,7 @@ def test_prune_keeps_history_and_what_is_still_needed(
     open_order = Order.objects.filter(bot=bot).latest("pk")
     Order.objects.filter(pk=open_order.pk).update(is_settled=False)
     assert run("prune", "--days", 30)[1] == [
-        "deleted: 2 decisions, 3 commands, 2 paper orders, 2 alerts and messages"
+        "deleted: 2 decisions, 3 commands, 2 paper orders, 2 alerts and messages, 0 signals"
     ]
     assert Decision.objects.get().pk == BotState.objects.get(pk=bot.pk).decision_id
     assert Alert.objects.get().told_at is None
