@@ -90,6 +90,8 @@ def read_axes(form: forms.Form) -> list[Axis]:
     for number in NUMBERS:
         group, _sign, name = data.get(f"vary_{number}", "").partition(":")
         if not name:
+            if any(data.get(f"{bound}_{number}") is not None for bound in BOUNDS):
+                form.add_error(f"vary_{number}", _("Say what is to be varied."))
             continue
         if group not in {OWN, data.get("strategy")}:
             form.add_error(f"vary_{number}", _("This belongs to another strategy."))

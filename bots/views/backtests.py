@@ -73,6 +73,9 @@ def _shown(run: BacktestRun) -> dict[str, Any]:
     names = ("net", "percent", "hold_percent", "drawdown_percent")
     is_done = run.status == BacktestRun.Status.DONE
     told = {name: read(run.summary.get(name)) for name in names}
+    if run.is_sweep:
+        # Of the realised profit alone: not what the column tells of the others.
+        told["drawdown_percent"] = None
     return {**told, "can_compare": is_done and not run.is_sweep}
 
 
