@@ -320,6 +320,7 @@ def build(settings: Any) -> Scene:
         "bot-decision": {"pk": content.bot.pk, "number": content.bot.decisions.latest("pk").pk},
         "key-delete": {"pk": key.pk},
         "backtests/": {"pk": _backtests(alice, content.bot)},
+        "backtest-sets-csv": {"pk": alice.backtests.filter(kind="sweep").latest("pk").pk},
         "templates/": {"pk": alice.templates.get().pk},
         "channel": {"pk": channel.pk},
         "channel-log": {"pk": channel.pk},
