@@ -76,7 +76,7 @@ MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (
         [
             edit(
                 "bots/lease.py",
-                'changes |= {"duty": Duty.EXIT if row.has_unsettled_orders else Duty.NONE}',
+                'changes |= {"duty": Duty.EXIT if left else Duty.NONE}',
                 'changes |= {"status": Status.RUNNING, "reason": Reason.NO_SIGNAL}',
             )
         ],
@@ -102,7 +102,7 @@ MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (
     ),
     (
         "a refused order is booked as done",
-        [edit("bots/tick.py", REJECTED, REJECTED.replace("REJECTED", "FILLED"))],
+        [edit("bots/placing.py", REJECTED, REJECTED.replace("REJECTED", "FILLED"))],
     ),
     (
         "stop and target lie on the wrong sides",
@@ -122,7 +122,7 @@ MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (
                 "if view.position.is_open and entry_price is not None:",
                 'if view.position.is_open and entry_price and view.signal.action != "buy":',
             ),
-            edit("bots/ledger.py", ENTRY_GUARD, '"duty": Duty.TRADE,\n'),
+            edit("bots/intents.py", ENTRY_GUARD, '"duty": Duty.TRADE,\n'),
         ],
     ),
     (
@@ -131,13 +131,13 @@ MISTAKES: Sequence[tuple[str, Sequence[Edit]]] = (
     ),
     (
         "an order without an answer is sent again",
-        [edit("bots/tick.py", "report = exchange.place(order.request)", AGAIN)],
+        [edit("bots/placing.py", "report = exchange.place(order.request)", AGAIN)],
     ),
     (
         "a failed exit is told to nobody",
         [
             edit(
-                "bots/tick.py",
+                "bots/placing.py",
                 REJECTED + "outcome.failed(held, error, order=order)",
                 REJECTED + "outcome.of_order(held, decision, order)",
             )

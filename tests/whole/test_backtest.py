@@ -35,7 +35,7 @@ SYMBOL = "BTC/USDT"
 ZONE = ZoneInfo("Europe/Istanbul")
 #: A part of each series, or with REPLAY=month all of them.
 IS_WHOLE = os.environ.get("REPLAY") == "month"
-BEGIN, PART, LADDER_PART = 450, 150, 50
+BEGIN, PART, LADDER_PART = 450, 150, 32
 FUNDS = D(10_000)
 #: Ticks and steps in which the prices of the series are told.
 STEPS = {

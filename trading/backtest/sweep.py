@@ -166,6 +166,13 @@ class _Floats:
         self.has_stop = bool(settings.stop_loss_perc)
         self.target = 1 + float(settings.take_profit_perc or ZERO) / 100
         self.has_target = bool(settings.take_profit_perc)
+        self.least = max(float(rules.min_amount), self.step)
+        self.least_value = float(rules.min_notional)
+        self.most = math.inf if rules.max_amount is None else float(rules.max_amount)
+        self.kept = 1 - float(rules.taker_fee)
+        dearest = max(self.candles.open, default=0.0)
+        #: With less than this no entry is ever paid, whatever the price rounds it to.
+        self.needed = (self.wanted - self.step * dearest) * (1 + self.fee)
 
     def walk(self, actions: bytes, chosen: Mapping[str, Value]) -> Trial:
         """Enter at each buy, leave at the level or the sell that comes first."""
@@ -177,7 +184,7 @@ class _Floats:
         tick, step, wanted, fee = self.tick, self.step, self.wanted, self.fee
         dearer, cheaper = 1 + self.slip, 1 - self.slip
         at = actions.find(buy)
-        while at >= 0:
+        while at >= 0 and free >= self.needed:
             ask = opens[at]
             amount = math.floor(wanted / ask / step + NEAR) * step
             paid = math.ceil(ask * dearer / tick - NEAR) * tick
@@ -216,13 +223,11 @@ class _Floats:
 
     def _fits(self, amount: float, ask: float, value: float, free: float) -> bool:
         """Whether the market takes the entry and its sale at the stop, and the money is there."""
-        rules = self.plan.rules
-        least = max(float(rules.min_amount), self.step, float(rules.min_notional) / ask)
-        if amount < least or (rules.max_amount is not None and amount > float(rules.max_amount)):
+        if amount > self.most or amount < max(self.least, self.least_value / ask):
             return False
         lowest = ask * self.stop if self.has_stop else ask
-        kept = math.floor(amount * (1 - float(rules.taker_fee)) / self.step + NEAR) * self.step
-        if kept < max(float(rules.min_amount), self.step, float(rules.min_notional) / lowest):
+        kept = math.floor(amount * self.kept / self.step + NEAR) * self.step
+        if kept < max(self.least, self.least_value / lowest):
             return False
         return value * (1 + self.fee) <= free
 
