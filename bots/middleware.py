@@ -18,6 +18,9 @@ from bots import sessions
 from bots.models import User
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
+WAS = "was"
+"""The query parameter of the sign-in form that says what its visitor was doing: sending a form,
+looking at a page."""
 
 
 class ViewerMiddleware:
@@ -35,6 +38,8 @@ class ViewerMiddleware:
         if user and user.language:
             translation.activate(user.language)
             request.LANGUAGE_CODE = translation.get_language()
+        if user is None and request.path == resolve_url(settings.LOGIN_URL):
+            _tell_why(request)
         zone = user.zone if user else ZoneInfo(settings.TRADING_DAY_TIME_ZONE)
         with timezone.override(zone):
             response = self.get_response(request)
@@ -43,8 +48,21 @@ class ViewerMiddleware:
         return response if user else _to_sign_in(request, response)
 
 
+def _tell_why(request: HttpRequest) -> None:
+    """Tell somebody who was at work why they see the sign-in form.
+
+    The address carries it: of two polls that find the session gone, the first one's page could
+    use up a message that is shown once, and the second one's page be the one that is seen.
+    """
+    if request.GET.get(WAS) == "sending":
+        text = _("You were signed out. Nothing was changed: sign in and send it again.")
+        messages.warning(request, text)
+    elif request.GET.get(WAS) == "looking":
+        messages.warning(request, _("You were signed out. Sign in to see how your bots are doing."))
+
+
 def _to_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """Where the answer is the way to the sign-in form, tell why somebody who was at work is there.
+    """Where the answer is the way to the sign-in form, add what the visitor was doing.
 
     A poll is answered with the way of the whole page, back to where it was.
     """
@@ -52,15 +70,13 @@ def _to_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
     if not isinstance(response, HttpResponseRedirect) or not response.url.startswith(login):
         return response
     is_poll = request.headers.get("HX-Request") == "true"
-    if request.method == "POST":
-        text = _("You were signed out. Nothing was changed: sign in and send it again.")
-        messages.warning(request, text)
-    elif is_poll:
-        messages.warning(request, _("You were signed out. Sign in to see how your bots are doing."))
-    if not is_poll:
-        return response
-    page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
-    return HttpResponseClientRedirect(f"{login}?{urlencode({'next': page})}")
+    was = {WAS: "sending"} if request.method == "POST" else {WAS: "looking"} if is_poll else {}
+    if is_poll:
+        page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+        return HttpResponseClientRedirect(f"{login}?{urlencode({'next': page} | was)}")
+    if was:
+        response["Location"] += f"{'&' if '?' in response.url else '?'}{urlencode(was)}"
+    return response
 
 
 class SeenMiddleware:

@@ -373,13 +373,15 @@ def test_a_second_start_migrates_and_collects_nothing(
 def _group_of(pid: int) -> list[str]:
     """Return the commands of the processes that descend from `pid`."""
     listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True)
-    rows = [line.split(None, 2) for line in listing.stdout.splitlines()[1:]]
-    family, commands = {pid}, []
-    for own, parent, command in sorted(rows, key=lambda row: int(row[0])):
-        if int(parent) in family:
-            family.add(int(own))
-            commands.append(command)
-    return commands
+    children: dict[str, list[tuple[str, str]]] = {}
+    for line in listing.stdout.splitlines()[1:]:
+        own, parent, command = line.split(None, 2)
+        children.setdefault(parent, []).append((own, command))
+    # Numbers start anew at the system's highest: a child's may be lower than its parent's.
+    family = [(str(pid), "")]
+    for own, _ in family:
+        family += children.get(own, [])
+    return [command for _, command in family[1:]]
 
 
 @pytest.mark.slow(seconds=10)

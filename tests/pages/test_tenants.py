@@ -326,7 +326,7 @@ def test_a_poll_of_an_expired_session_leads_the_whole_page_to_sign_in(client: Cl
         headers = {**HTMX, "HX-Current-URL": "http://testserver/bots/1/"}
         response = client.get(path, headers=headers)
         assert response.status_code == 200
-        assert response["HX-Redirect"] == "/accounts/login/?next=%2Fbots%2F1%2F"
+        assert response["HX-Redirect"] == "/accounts/login/?next=%2Fbots%2F1%2F&was=looking"
         assert response.content == b""
 
 
