@@ -1,4 +1,6 @@
-"""A person looks at the dashboard and at a bot for five minutes while a worker ticks the bots.
+"""A person looks at the dashboard and at three bots for five minutes while a worker ticks the bots.
+
+Two of the three have a ladder: their resting orders come, are filled and go.
 
 Printed: how far things moved by themselves (CLS, as the browser sums it up), how many polls there
 were and how long they took, and after how many milliseconds a click is seen. LIVE_SECONDS changes
@@ -16,6 +18,15 @@ from tests import chromium
 
 BOTS = 50
 SECONDS = float(os.environ.get("LIVE_SECONDS", "300"))
+SYMBOLS = ("WAVE/USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT", "CALM/USDT")
+#: Lines so close that a wave of eight minutes crosses dozens of them.
+LADDERS: dict[str, dict[str, Any]] = {
+    "grid": {"params": {"lowest": "97", "highest": "103", "lines": 61, "resting": 5}},
+    "dca": {
+        "params": {"orders": 5, "resting": 3, "step": "0.1", "step_scale": "1"},
+        "take_profit_perc": "0.2",
+    },
+}
 WATCH = """
 window.shifts = [];
 window.polls = [];
@@ -87,18 +98,30 @@ def press(page: Page, url: str) -> None:
     scene.tell("click until it is seen", f"{took:.0f} ms", ms=took)
 
 
-def main() -> None:
-    scene.setup()
-    from bots import control, schedule, sweep
+def make_bots(user: Any) -> tuple[Any, dict[str, Any]]:
+    """Return a bot that is stopped, and the bots to look at by name: one of `BOTS`, two ladders."""
+    from bots import control
 
-    user = scene.owner()
-    symbols = ("WAVE/USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT", "CALM/USDT")
     bots: list[Any] = []
-    for symbol in symbols:
-        values = {"symbol": symbol, "check_interval_seconds": 5}
-        bots += scene.started_bots(user, BOTS // len(symbols), **values)
+    each = {"check_interval_seconds": 5}
+    for symbol in SYMBOLS:
+        bots += scene.started_bots(user, BOTS // len(SYMBOLS), symbol=symbol, **each)
+    shown = {"bot": bots[0]}
+    for strategy, values in LADDERS.items():
+        given = {"symbol": SYMBOLS[0], "strategy": strategy, "position_size_fixed": 20}
+        shown[f"bot, {strategy}"] = scene.started_bots(user, 1, **given, **values, **each)[0]
     idle = bots.pop()
     control.stop(idle, by=user, via="command")
+    return idle, shown
+
+
+def main() -> None:
+    """Look at all of them at once, then press a button."""
+    scene.setup()
+    from bots import schedule, sweep
+
+    user = scene.owner()
+    idle, shown = make_bots(user)
     schedule.repair(sweep.intervals())
     name, value = serving.session_of(user)
     with serving.served("worker", "web", "beat") as url, sync_playwright() as playwright:
@@ -108,7 +131,8 @@ def main() -> None:
         # What starts up is not what a person looks at: each bot has ticked before.
         time.sleep(15)
         pages = {}
-        for title, path in ((f"dashboard, {BOTS} bots", "/"), ("bot", f"/bots/{bots[0].pk}/")):
+        paths = {title: f"/bots/{bot.pk}/" for title, bot in shown.items()}
+        for title, path in ({f"dashboard, {BOTS + len(LADDERS)} bots": "/"} | paths).items():
             # Windows of their own: a tab in the background asks for nothing.
             context = browser.new_context(viewport={"width": 1280, "height": 900})
             context.add_cookies([{"name": name, "value": value, "url": url}])
@@ -120,6 +144,9 @@ def main() -> None:
             look(page, title)
         press(page, f"{url}/bots/{idle.pk}/")
         browser.close()
+    for title, bot in shown.items():
+        orders = bot.orders.count()
+        scene.tell(f"- what {title} did", f"{orders} orders, {bot.fills.count()} fills")
 
 
 if __name__ == "__main__":

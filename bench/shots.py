@@ -11,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import time as time_of
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,9 @@ DAYS = 14
 #: Seconds until each demo bot has ticked a few times.
 SETTLE = 25.0
 HOLDER = "ETH holder"
+#: A bot of whose orders several rest.
+LADDER = "Wave net"
+PASSWORD = "a-password-for-pictures"
 #: Bots whose settings are kept as templates.
 KEPT = (HOLDER, "Tide rider")
 #: Looks: suffix of the file, width, heights to try (a picture must not be too heavy), light.
@@ -36,7 +41,7 @@ LOOKS: tuple[tuple[str, int, tuple[int, ...], Literal["light", "dark"]], ...] = 
     ("-phone", 390, (540, 480), "dark"),
 )
 #: The pictures of the README show more.
-TALL = ("dashboard", "bot")
+TALL = ("dashboard", "bot", "bot-ladder")
 TALL_HEIGHTS = (980, 860, 760, 620)
 TURKISH = ("dashboard", "bot")
 OPERATORS = ("status", "admin")
@@ -45,25 +50,32 @@ OPERATORS = ("status", "admin")
 def pages(holder: Any, market: Any) -> dict[str, str]:
     """Return the pages to be taken: name of the picture -> address."""
     bot = f"/bots/{holder.pk}/"
-    tried = holder.owner.backtests.filter(status="done").first()
+    runs = holder.owner.backtests.filter(status="done")
+    tried, sweep = runs.filter(kind="single").first(), runs.filter(kind="sweep").first()
     bought = holder.decisions.filter(action="enter", gate="signal").latest("pk")
-    tabs = ("decisions", "orders", "fills", "events", "days", "performance", "settings", "stop")
+    tabs = ("decisions", "orders", "fills", "events", "days", "performance", "signals")
+    both = "&".join(f"run={run.pk}" for run in runs.filter(kind="single"))
     return {
         "dashboard": "/",
         "bot": bot,
-        **{f"bot-{tab}": f"{bot}{tab}/" for tab in tabs},
+        "bot-ladder": f"/bots/{holder.owner.bots.get(name=LADDER).pk}/",
+        **{f"bot-{tab}": f"{bot}{tab}/" for tab in (*tabs, "settings", "stop")},
         "bot-decision": f"{bot}decisions/{bought.pk}/",
         "new-bot": "/bots/new/?preset=balanced",
         "templates": "/templates/",
         "several-bots": "/bots/bulk/",
         "performance": "/performance/",
         "backtests": "/backtests/",
-        **({"backtest": f"/backtests/{tried.pk}/"} if tried else {}),
+        "new-backtest": f"/backtests/new/?bot={holder.pk}",
+        "backtest": f"/backtests/{tried.pk}/",
+        "compare": f"/backtests/compare/?{both}",
+        "sweep": f"/backtests/{sweep.pk}/",
         "activity": "/activity/",
         "markets": "/markets/",
         **({"market": f"/markets/{market.pk}/"} if market else {}),
         "keys": "/keys/",
         "profile": "/profile/",
+        "second-factor": "/accounts/2fa/totp/activate/",
         "notifications": "/profile/notifications/",
         "help": "/help/",
         "sign-in": "/accounts/login/",
@@ -112,6 +124,9 @@ def take_all(browser: Browser, url: str, wanted: dict[str, str], cookies: dict[s
             answer = page.goto(url + address)
             if answer is None or answer.status != 200:
                 raise SystemExit(f"{address}: {answer and answer.status}")
+            if "reauthenticate" in page.url:
+                page.fill("[name=password]", PASSWORD)
+                page.locator("main form button").first.click()
             page.wait_for_load_state("networkidle")
             weight = take(page, FOLDER / file, width, heights)
             total += weight
@@ -120,15 +135,15 @@ def take_all(browser: Browser, url: str, wanted: dict[str, str], cookies: dict[s
     return total
 
 
-def inside(names: list[str]) -> None:
-    """Make the demo in the scratch database, serve it and take the pictures."""
-    scene.setup()
+def arrange() -> tuple[Any, Any]:
+    """Make the demo and what its pages are to show; returns its user and an operator."""
     from django.core.management import call_command
 
-    from bots import portable, schedule, sweep
+    from bots import portable
     from bots.alerts import addresses, channels
-    from bots.models import AlertChannel, AlertSettings, BotConfig, Market, User
+    from bots.models import AlertChannel, AlertSettings, Hook, User
     from bots.models.alert import AlertKind
+    from bots.models.hook import new_secret
 
     call_command("demo", history=DAYS, verbosity=0)
     call_command("demo", verbosity=0)
@@ -136,15 +151,58 @@ def inside(names: list[str]) -> None:
     for bot in demo.bots.filter(name__in=KEPT):
         portable.keep(demo, bot.name, bot)
     demo.time_zone = "Europe/Istanbul"
+    demo.set_password(PASSWORD)
     demo.save()
-    operator = User.objects.create_superuser("operator")
-    holder = BotConfig.objects.get(owner=demo, name=HOLDER)
-    schedule.repair(sweep.intervals())
     channel = channels.add(
         demo, "mail", addresses.mail("demo@example.org"), label="Phone", kinds=AlertKind.values
     )
     AlertChannel.objects.filter(pk=channel.pk).update(is_confirmed=True)
     AlertSettings.objects.create(owner=demo, quiet_from=time_of(23), quiet_to=time_of(7))
+    holder = demo.bots.get(name=HOLDER)
+    Hook.objects.create(bot=holder, secret=new_secret())
+    send_signals(holder)
+    try_settings(holder)
+    return demo, User.objects.create_superuser("operator")
+
+
+def send_signals(bot: Any) -> None:
+    """Let a bot be told things from outside: what it may do, what it may not, and nonsense."""
+    from django.utils import timezone
+
+    from bots.signals.taking import take
+
+    now = timezone.now()
+    for number, text in enumerate(
+        ("buy", "hold my beer", '{"action": "buy", "symbol": "BTCUSDT"}')
+    ):
+        take(bot, text.encode(), now - timedelta(minutes=9 - 4 * number))
+
+
+def try_settings(bot: Any) -> None:
+    """Try a bot on its last weeks, as it is and in many ways, as a worker does it."""
+    from django.utils import timezone
+
+    from bots.backtests import asking, running
+    from bots.backtests.axes import Axis
+
+    now = timezone.now()
+    fast = Axis(name="ema_fast", low=Decimal(4), high=Decimal(16), step=Decimal(2))
+    stop = Axis(name="stop_loss_perc", low=Decimal(1), high=Decimal(6), step=Decimal(1))
+    for days, vary in ((30, ()), (60, (fast, stop))):
+        wanted = asking.Wanted(since=now - timedelta(days=days), until=now)
+        run = asking.ask(bot.owner, bot, wanted, origin="bot", of=bot, vary=vary)
+        running.run(run.pk)
+
+
+def inside(names: list[str]) -> None:
+    """Make the demo in the scratch database, serve it and take the pictures."""
+    scene.setup()
+    from bots import schedule, sweep
+    from bots.models import Market
+
+    demo, operator = arrange()
+    holder = demo.bots.get(name=HOLDER)
+    schedule.repair(sweep.intervals())
     cookies = {"demo": serving.session_of(demo), "operator": serving.session_of(operator)}
     with serving.served("worker", "web", "beat") as url:
         time.sleep(SETTLE)

@@ -27,6 +27,7 @@ from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
 from bots.views.exposure import rungs_of
 from bots.views.present import Shown, market_of
+from trading.strategies import ladder_of
 
 #: Decisions in the panel: a changed panel stays under 6 kB.
 NEWEST = 4
@@ -124,13 +125,15 @@ def panel_context(bot: BotConfig) -> dict[str, Any]:
     state = shown.state
     newest = Decision.objects.filter(bot=bot).order_by("-pk")[:NEWEST]
     has_error = bool(state and state.last_error_message)
+    rungs = rungs_of(shown.open_orders, state.last_price if state else None)
     return {
         "bot": bot,
         "shown": shown,
         "state": state,
         "now": shown.now,
         "decisions": _decisions(shown, newest),
-        "rungs": rungs_of(shown.open_orders, state.last_price if state else None),
+        "rungs": rungs,
+        "has_ladder": bool(rungs) or ladder_of(bot.strategy) is not None,
         "balance": _balance(bot, shown),
         "comparison": _comparison(bot) if _is_off_for_a_difference(bot) else None,
         "start_balance": settings.PAPER_START_BALANCE,

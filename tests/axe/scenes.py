@@ -108,6 +108,9 @@ def _paper_bots(owner: User) -> list[BotConfig]:
         state_of(bot, status, reason, duty, **columns, **message)
         bots.append(bot)
     resting_order(bots[1])
+    for level in (1, 2):
+        rung = {"purpose": "rung", "client_order_id": f"bs1{level}", "level": level}
+        resting_order(bots[1], price=D(65000 - 100 * level), **rung)
     return [*bots, bot_of(owner, LONG_NAME)]
 
 

@@ -370,7 +370,7 @@ def test_the_panel_and_the_chart_show_what_rests_of_a_ladder(alice: User, client
     panel = client.get(f"/bots/{bot.pk}/panel/")
     rows = [(rung.order.side, rung.price, rung.distance) for rung in panel.context["rungs"]]
     assert rows == [("sell", 110, 10), ("buy", 90, -10)]
-    assert "Orders that wait for their price" in text_of(panel)
+    assert "Orders that wait for their price 2 " in text_of(panel)
     told = client.get(f"/bots/{bot.pk}/candles/").json()["levels"]
     lines = [(line["tone"], Decimal(line["price"])) for line in told if "tone" in line]
     assert lines == [("buy", 90), ("sell", 110)]
