@@ -80,13 +80,14 @@ def ours() -> None:
 
 def many() -> None:
     """Time a sweep: 1,000 sets, from signals to figures, on two cores."""
-    from trading.backtest import sweep
+    from trading.backtest.sets import combined
+    from trading.backtest.sweep import sweep
 
     tried = plan()
     varied = {"ema_fast": range(5, 15), "ema_slow": range(20, 40, 2), "rsi_period": range(5, 15)}
-    chosen = sweep.sets(tried, {name: list(values) for name, values in varied.items()})
+    chosen = combined(tried, {name: list(values) for name, values in varied.items()})
     begun = time.perf_counter()
-    found = list(sweep.sweep(tried, chosen, processes=2))
+    found = list(sweep(tried, chosen, processes=2))
     seconds = time.perf_counter() - begun
     trades = sum(one.trades for one in found)
     text = f"{seconds:.1f} s on 2 cores ({trades:,} trades)"

@@ -1,9 +1,8 @@
 """What a sweep varies: numbers of a strategy, or its stop and target, each from, to, by a step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
 from typing import Any
 
 from django.conf import settings
@@ -12,12 +11,10 @@ from django.utils.translation import gettext as _
 
 from bots.models import BacktestRun, BotConfig, validity
 from bots.models.fields import plain
-from trading import strategies
 from trading.backtest import Plan
-from trading.strategies import Param, ParamErrors, Strategy, Value, Values
+from trading.backtest.sets import SETTINGS, Chosen, combined, params_of, settings_of
+from trading.strategies import Param, ParamErrors, Strategy
 
-#: Settings that may be varied beside the strategy's numbers.
-SETTINGS = ("stop_loss_perc", "take_profit_perc")
 #: What a heat map has room for.
 MOST_AXES = 2
 #: Settings go by this where nothing else is said.
@@ -78,36 +75,16 @@ def usual_step(strategy: Strategy | None, name: str) -> Decimal:
     return Decimal(1) if name in params and params[name].type == "int" else STEP
 
 
-def combined(plan: Plan, axes: Sequence[Axis]) -> list[Mapping[str, Value]]:
-    """Return the combinations that the strategy takes. ParamErrors: it takes none."""
-    found: list[Mapping[str, Value]] = []
-    error = None
-    for values in product(*(axis.values() for axis in axes)):
-        chosen: Mapping[str, Value] = dict(zip((axis.name for axis in axes), values, strict=True))
-        try:
-            values_of(plan, chosen)
-        except ParamErrors as refused:
-            error = refused
-        else:
-            found.append(chosen)
-    if error is not None and not found:
-        raise error
-    return found
+def varied(axes: Sequence[Axis]) -> dict[str, list[str]]:
+    """Return the values of each number that is varied."""
+    return {axis.name: axis.values() for axis in axes}
 
 
-def values_of(plan: Plan, chosen: Mapping[str, Value]) -> Values:
-    """Return the strategy's parameters of one set. ParamErrors."""
-    params = {name: value for name, value in chosen.items() if name not in SETTINGS}
-    return strategies.clean(plan.strategy, {**plan.values, **params})
-
-
-def chosen_bot(bot: BotConfig, chosen: Mapping[str, Value]) -> BotConfig:
+def chosen_bot(bot: BotConfig, chosen: Chosen) -> BotConfig:
     """Set an unsaved bot to one set of a sweep, and return it."""
-    for name, value in chosen.items():
-        if name in SETTINGS:
-            setattr(bot, name, Decimal(str(value)) or None)
-    params = {name: value for name, value in chosen.items() if name not in SETTINGS}
-    bot.params = {**bot.params, **params}
+    for name, value in settings_of(chosen).items():
+        setattr(bot, name, value)
+    bot.params = {**bot.params, **params_of(chosen)}
     return bot
 
 
@@ -135,7 +112,7 @@ def check_axes(plan: Plan, axes: Sequence[Axis]) -> None:
         if axis.name in SETTINGS:
             _check_setting(axis)
     try:
-        combined(plan, axes)
+        combined(plan, varied(axes))
     except ParamErrors as error:
         texts = [f"{name}: {validity.translated(text)}" for name, text in error.errors.items()]
         raise _wrong("; ".join(texts)) from None

@@ -7,23 +7,22 @@ it, as in a backtest of that set alone. So sets are tried in groups of equal nee
 import json
 import zlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from bots.backtests import bounds, trials
-from bots.backtests.axes import axes_of, combined, values_of
+from bots.backtests.axes import axes_of, varied
 from bots.backtests.figures import hold_perc
 from bots.models import BacktestData, BacktestRun
 from bots.models.fields import plain
 from trading.backtest import Plan
+from trading.backtest.sets import Chosen, combined, values_of
 from trading.backtest.sweep import Trial, sweep
 from trading.history import History
 from trading.market import TIMEFRAMES, Candles, quantize
-from trading.strategies import Value
 
-Chosen = Mapping[str, Value]
 #: Digits of money that are kept: a float has 15 to 17, and the last differ from a backtest's.
 DIGITS = 12
 
@@ -39,7 +38,7 @@ class Sets:
     @classmethod
     def of(cls, run: BacktestRun, plan: Plan) -> "Sets":
         """Return what a run is to try. ParamErrors: the strategy takes no combination."""
-        chosen = combined(plan, axes_of(run))
+        chosen = combined(plan, varied(axes_of(run)))
         windows = [plan.strategy.window(values_of(plan, one)) for one in chosen]
         return cls(plan=plan, chosen=chosen, windows=windows)
 

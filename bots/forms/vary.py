@@ -8,11 +8,12 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from bots.backtests.axes import MOST_AXES, SETTINGS, Axis, numeric, usual_step
+from bots.backtests.axes import MOST_AXES, Axis, numeric, usual_step
 from bots.forms.fields import NumberField
 from bots.models import BotConfig
 from bots.models.fields import plain
 from trading import strategies
+from trading.backtest.sets import SETTINGS
 from trading.strategies import Param, Strategy
 
 NUMBERS = range(1, MOST_AXES + 1)

@@ -18,11 +18,12 @@ COLUMNS = ("times", "open", "high", "low", "close", "volume")
 START = 1_677_628_800_000  # 2023-03-01T00:00Z
 
 
-#: Series of real candles -> how many there are, and where generated ones begin instead.
+#: Series of real candles -> how many there are; where generated ones begin instead, and how many
+#: decimal places the market's prices have.
 SERIES = {
-    "BTCUSDT-1m-2023-03": (30_240, 23_140.0),
-    "ETHBTC-5m-2018-01": (5_760, 984.0),
-    "XRPUSDT-perp-5m-2021-11": (1_999, 118.93),
+    "BTCUSDT-1m-2023-03": (30_240, 23_140.0, 2),
+    "ETHBTC-5m-2018-01": (5_760, 0.0984, 6),
+    "XRPUSDT-perp-5m-2021-11": (1_999, 1.1893, 4),
 }
 
 
@@ -31,8 +32,8 @@ def series(name: str) -> Candles:
     """Return the candles of one of SERIES, or as many generated ones."""
     path = MARKET_DATA_DIR / f"{name}.csv.gz"
     if not path.exists():
-        count, start = SERIES[name]
-        return from_closes(random_walk(count, seed=20230301, start=start))
+        count, start, digits = SERIES[name]
+        return from_closes(random_walk(count, seed=20230301, start=start, digits=digits))
     with gzip.open(path, "rt", newline="") as file:
         rows = [[float(cell) for cell in row] for row in list(csv.reader(file))[1:]]
     return Candles.from_rows(name, name.split("-")[-3], rows)
@@ -53,13 +54,15 @@ def windows(candles: Candles, size: int) -> Iterator[Candles]:
         )
 
 
-def random_walk(count: int, *, seed: int, start: float, step: float = 0.001) -> list[float]:
+def random_walk(
+    count: int, *, seed: int, start: float, step: float = 0.001, digits: int = 2
+) -> list[float]:
     """Return `count` closes; each differs from the last by a random share of about `step`."""
     rng = random.Random(seed)
     closes = [start]
     while len(closes) < count:
-        # To the cent, as the real market's prices are.
-        closes.append(round(closes[-1] * (1 + rng.gauss(0, step)), 2))
+        # To the tick, as the real market's prices are.
+        closes.append(round(closes[-1] * (1 + rng.gauss(0, step)), digits))
     return closes
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.trading.candles import SERIES, series
 from trading import backtest, strategies
 from trading.backtest import Costs, Plan, sweep
+from trading.backtest.sets import applied, combined
 from trading.market import Rules
 from trading.risk import Settings
 from trading.strategies import ParamErrors, clean
@@ -46,7 +47,7 @@ def plan_on(name: str, count: int = 2500, **limits: Any) -> Plan:
 
 
 def exactly(plan: Plan, chosen: Any) -> tuple[int, int, float, float, float, float]:
-    tried = sweep._with(plan, chosen)
+    tried = applied(plan, chosen)
     result = backtest.run(tried)
     told = backtest.report(tried, result)
     money = (told.pnl, told.fees, told.drawdown.amount, told.value)
@@ -57,7 +58,7 @@ def exactly(plan: Plan, chosen: Any) -> tuple[int, int, float, float, float, flo
 def test_a_sets_figures_are_those_of_its_backtest(name: str) -> None:
     plan = plan_on(name)
     varied = {"ema_fast": [3, 8], "ema_slow": [13, 30], "stop_loss_perc": ["0", "0.2", "3"]}
-    chosen = sweep.sets(plan, varied)
+    chosen = combined(plan, varied)
     assert len(chosen) == 12
     trades = 0
     for one in sweep.sweep(plan, chosen):
@@ -90,19 +91,19 @@ def test_rules_that_need_the_clock_are_run_whole() -> None:
 
 def test_forked_processes_find_the_same_in_the_order_given() -> None:
     plan = plan_on("XRPUSDT-perp-5m-2021-11", 900)
-    chosen = sweep.sets(plan, {"ema_fast": [3, 5, 8], "rsi_period": [5, 7]})
+    chosen = combined(plan, {"ema_fast": [3, 5, 8], "rsi_period": [5, 7]})
     assert list(sweep.sweep(plan, chosen, processes=2)) == list(sweep.sweep(plan, chosen))
 
 
 def test_combinations_that_contradict_each_other_are_left_out() -> None:
     plan = plan_on("XRPUSDT-perp-5m-2021-11", 300)
-    chosen = sweep.sets(plan, {"ema_fast": [5, 30], "ema_slow": [21, 40]})
+    chosen = combined(plan, {"ema_fast": [5, 30], "ema_slow": [21, 40]})
     assert chosen == [
         {"ema_fast": 5, "ema_slow": 21},
         {"ema_fast": 5, "ema_slow": 40},
         {"ema_fast": 30, "ema_slow": 40},
     ]
     with pytest.raises(ParamErrors):
-        sweep.sets(plan, {"ema_fast": [30], "ema_slow": [21]})
+        combined(plan, {"ema_fast": [30], "ema_slow": [21]})
     with pytest.raises(ParamErrors, match="nonsense"):
-        sweep.sets(plan, {"nonsense": [1]})
+        combined(plan, {"nonsense": [1]})

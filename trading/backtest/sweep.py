@@ -9,25 +9,21 @@ each candle's clock are run as whole backtests.
 
 import math
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from itertools import product
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from trading.backtest import signals
 from trading.backtest.plan import Plan
 from trading.backtest.report import report
 from trading.backtest.run import run
+from trading.backtest.sets import Chosen, applied
 from trading.backtest.vectors import Memory
 from trading.ladder import ZERO
 from trading.sizing import wanted_value
-from trading.strategies import HasLadder, ParamErrors, Value, Values, clean
+from trading.strategies import HasLadder
 
 #: Nearer to a step than this share of it a float is on it.
 NEAR = 1e-7
-#: Settings that a sweep may vary beside the strategy's parameters.
-SETTINGS = ("stop_loss_perc", "take_profit_perc")
 #: What needs each candle's clock, or the shared functions.
 CLOCKED = (
     "max_daily_trades",
@@ -49,7 +45,7 @@ class Trial:
     `drawdown` the deepest fall of the realised profit below its highest.
     """
 
-    chosen: Mapping[str, Value]
+    chosen: Chosen
     trades: int
     wins: int
     pnl: float
@@ -58,29 +54,7 @@ class Trial:
     value: float
 
 
-def sets(plan: Plan, varied: Mapping[str, Sequence[Value]]) -> list[Mapping[str, Value]]:
-    """Return every combination that the strategy takes; ParamErrors if it takes none.
-
-    Names are parameters of the strategy, or SETTINGS.
-    """
-    found: list[Mapping[str, Value]] = []
-    error = None
-    for values in product(*varied.values()):
-        chosen = dict(zip(varied, values, strict=True))
-        try:
-            _with(plan, chosen)
-        except ParamErrors as refused:
-            error = refused
-        else:
-            found.append(chosen)
-    if error is not None and not found:
-        raise error
-    return found
-
-
-def sweep(
-    plan: Plan, chosen: Sequence[Mapping[str, Value]], *, processes: int = 1
-) -> Iterator[Trial]:
+def sweep(plan: Plan, chosen: Sequence[Chosen], *, processes: int = 1) -> Iterator[Trial]:
     """Yield what each set came to, in the order given, as they are done.
 
     More than one process are forks that share the candles. Unsupported as from a backtest.
@@ -103,19 +77,10 @@ def _begin(plan: Plan) -> None:
     _trier = _Trier(plan)
 
 
-def _try(chosen: Mapping[str, Value]) -> Trial:
+def _try(chosen: Chosen) -> Trial:
     if _trier is None:
         raise RuntimeError("the process was not begun")
     return _trier.trial(chosen)
-
-
-def _with(plan: Plan, chosen: Mapping[str, Value]) -> Plan:
-    settings: dict[str, Any] = {
-        name: Decimal(str(value)) or None for name, value in chosen.items() if name in SETTINGS
-    }
-    params = {name: value for name, value in chosen.items() if name not in SETTINGS}
-    values: Values = clean(plan.strategy, {**plan.values, **params})
-    return replace(plan, values=values, settings=replace(plan.settings, **settings))
 
 
 class _Trier:
@@ -124,12 +89,12 @@ class _Trier:
     def __init__(self, plan: Plan) -> None:
         self.plan, self.memory = plan, Memory()
 
-    def trial(self, chosen: Mapping[str, Value]) -> Trial:
-        plan = _with(self.plan, chosen)
+    def trial(self, chosen: Chosen) -> Trial:
+        plan = applied(self.plan, chosen)
         actions = signals.actions(plan.candles, plan.strategy, plan.values, self.memory)
         if _needs_all(plan):
             return _exact(plan, actions, chosen)
-        return _Floats(plan).walk(actions, chosen)
+        return _Floats(plan).trial(actions, chosen)
 
 
 def _needs_all(plan: Plan) -> bool:
@@ -139,7 +104,7 @@ def _needs_all(plan: Plan) -> bool:
     return any(getattr(plan.settings, name) for name in CLOCKED)
 
 
-def _exact(plan: Plan, actions: bytes, chosen: Mapping[str, Value]) -> Trial:
+def _exact(plan: Plan, actions: bytes, chosen: Chosen) -> Trial:
     result = run(plan, actions)
     told = report(plan, result)
     return Trial(
@@ -174,8 +139,24 @@ class _Floats:
         #: With less than this no entry is ever paid, whatever the price rounds it to.
         self.needed = (self.wanted - self.step * dearest) * (1 + self.fee)
 
-    def walk(self, actions: bytes, chosen: Mapping[str, Value]) -> Trial:
-        """Enter at each buy, leave at the level or the sell that comes first."""
+    def trial(self, actions: bytes, chosen: Chosen) -> Trial:
+        """Return what a set comes to."""
+        trades, wins, pnl, fees, fall, value = self._walk(actions)
+        return Trial(
+            chosen=chosen,
+            trades=trades,
+            wins=wins,
+            pnl=pnl,
+            fees=fees,
+            drawdown=fall,
+            value=value,
+        )
+
+    def _walk(self, actions: bytes) -> tuple[int, int, float, float, float, float]:
+        """Enter at each buy, leave at the level or the sell that comes first.
+
+        Returns trades, wins, profit, fees, drawdown and what the account is worth at the end.
+        """
         opens, count = self.candles.open, len(self.candles)
         buy, sell = bytes([signals.BUY]), bytes([signals.SELL])
         free, fees, pnl, peak, fall = float(self.plan.funds), 0.0, 0.0, 0.0, 0.0
@@ -211,15 +192,7 @@ class _Floats:
             fall = max(fall, peak - pnl)
             at = actions.find(buy, place + 1)
         worth = free + held * (self.candles.close[-1] if count else 0.0)
-        return Trial(
-            chosen=chosen,
-            trades=trades,
-            wins=wins,
-            pnl=pnl,
-            fees=fees,
-            drawdown=fall,
-            value=worth,
-        )
+        return trades, wins, pnl, fees, fall, worth
 
     def _fits(self, amount: float, ask: float, value: float, free: float) -> bool:
         """Whether the market takes the entry and its sale at the stop, and the money is there."""

@@ -16,6 +16,7 @@ from bots.management.commands._bot import BotCommand, find_bot
 from bots.management.commands._past import add_past, costs_of, instant, past_of
 from trading import strategies
 from trading.backtest import Unsupported
+from trading.backtest.sets import combined
 from trading.history import BadHistory
 from trading.rounding import readable
 
@@ -48,7 +49,7 @@ class Command(BotCommand):
         parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
 
     def handle(self, *, bot_id: int, **options: Any) -> None:
-        from trading.backtest import sweep
+        from trading.backtest.sweep import sweep
 
         bot = find_bot(bot_id)
         grid = dict(options["vary"])
@@ -56,10 +57,10 @@ class Command(BotCommand):
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
             plan = plans.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
-            chosen = sweep.sets(plan, grid)
+            chosen = combined(plan, grid)
             connections.close_all()  # forks must not share one
             begun = time.perf_counter()
-            found = list(sweep.sweep(plan, chosen, processes=max(options["processes"], 1)))
+            found = list(sweep(plan, chosen, processes=max(options["processes"], 1)))
         except (plans.NoRules, BadHistory, Unsupported, OSError) as error:
             raise CommandError(str(error)) from None
         except (strategies.UnknownStrategy, strategies.ParamErrors) as error:
