@@ -17,7 +17,7 @@ from trading.strategies.base import (
     Values,
     gettext_noop,
 )
-from trading.strategies.declare import number, seeded_window, too_few, whole
+from trading.strategies.declare import decimal, number, seeded_window, too_few, whole
 
 HUNDRED = Decimal(100)
 REASONS: Mapping[str, str] = {
@@ -144,7 +144,7 @@ class Dca:
 
     def most(self, values: Values) -> Decimal:
         """Return the base order and every safety order, in position sizes."""
-        size, scale = _decimal(values, "size") / HUNDRED, _decimal(values, "volume_scale")
+        size, scale = decimal(values, "size") / HUNDRED, decimal(values, "volume_scale")
         with localcontext(EXACT):
             orders = range(int(values["orders"]))
             return 1 + sum((size * scale**number for number in orders), Decimal(0))
@@ -158,7 +158,7 @@ class Dca:
 
 def steps(values: Values) -> Iterator[Decimal]:
     """Yield how far below the first price each safety order lies, in percent of that price."""
-    step, scale, away = _decimal(values, "step"), _decimal(values, "step_scale"), Decimal(0)
+    step, scale, away = decimal(values, "step"), decimal(values, "step_scale"), Decimal(0)
     for _ in range(int(values["orders"])):
         away += step
         step *= scale
@@ -172,7 +172,7 @@ def _safety_orders(ground: Ground, values: Values) -> Iterator[Rung]:
         return
     # Without a base order (its fills were adopted, say) the ladder hangs from the average.
     first = base.value / base.bought if base and base.bought else position.entry_price
-    value = wanted_value(ground.settings) * _decimal(values, "size") / HUNDRED
+    value = wanted_value(ground.settings) * decimal(values, "size") / HUNDRED
     for level, away in enumerate(steps(values), 1):
         price = floor_to(first * (HUNDRED - away) / HUNDRED, rules.price_tick)
         if price > 0:
@@ -180,8 +180,4 @@ def _safety_orders(ground: Ground, values: Values) -> Iterator[Rung]:
             bought = ground.lots.get(level, Lot()).bought
             amount = max(full - bought, Decimal(0))
             yield Rung(level=level, side=Side.BUY, price=price, amount=amount)
-        value *= _decimal(values, "volume_scale")
-
-
-def _decimal(values: Values, name: str) -> Decimal:
-    return Decimal(str(values[name]))
+        value *= decimal(values, "volume_scale")

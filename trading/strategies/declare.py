@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trading.strategies.base import Action, Param, Signal
+from trading.strategies.base import Action, Param, Signal, Values
 
 #: Averages that remember their first price get at least so many candles.
 SHORTEST_WINDOW = 200
@@ -41,6 +41,11 @@ def number(name: str, default: str, low: str, high: str, label: str, text: str) 
         label=label,
         help=text,
     )
+
+
+def decimal(values: Values, name: str) -> Decimal:
+    """Return a cleaned parameter that was declared as a number."""
+    return Decimal(str(values[name]))
 
 
 def too_few(why: str, need: int, have: int) -> Signal:

@@ -17,7 +17,7 @@ from trading.strategies.base import (
     Values,
     gettext_noop,
 )
-from trading.strategies.declare import too_few, whole
+from trading.strategies.declare import decimal, too_few, whole
 
 ZERO = Decimal(0)
 REASONS: Mapping[str, str] = {
@@ -108,7 +108,7 @@ class Grid:
 
     def check(self, values: Values) -> None:
         """Raise ParamErrors where the grid has no height."""
-        if _decimal(values, "highest") <= _decimal(values, "lowest"):
+        if decimal(values, "highest") <= decimal(values, "lowest"):
             text = gettext_noop("Must be above the lowest price.")
             raise ParamErrors({"highest": Message(text)})
 
@@ -129,8 +129,8 @@ class Grid:
                 action, why = Action.SELL, "grid.left"
         numbers = {
             "close": readable(close),
-            "bottom": readable(Decimal(str(values["lowest"]))),
-            "top": readable(Decimal(str(values["highest"]))),
+            "bottom": readable(decimal(values, "lowest")),
+            "top": readable(decimal(values, "highest")),
         }
         return Signal(action=action, why=why, numbers=numbers)
 
@@ -156,7 +156,7 @@ class Grid:
 
 def lines_of(values: Values, tick: Decimal) -> list[Decimal]:
     """Return the prices of the grid on the market's tick, rising; equal ones only once."""
-    low, high = _decimal(values, "lowest"), _decimal(values, "highest")
+    low, high = decimal(values, "lowest"), decimal(values, "highest")
     count = int(values["lines"])
     with localcontext(EXACT):
         if values["spacing"] == "percent":
@@ -198,7 +198,3 @@ def _left_over(position: Position, lots: Lots, count: int) -> Decimal:
     """
     of_lines = sum((lot.amount for level, lot in lots.items() if 0 < level < count), ZERO)
     return max(position.amount - of_lines, ZERO)
-
-
-def _decimal(values: Values, name: str) -> Decimal:
-    return Decimal(str(values[name]))
