@@ -223,27 +223,42 @@ def summary_of(tried: Tried) -> dict[str, Any]:
         "losses": done.losses,
         "even": done.even,
         "held_seconds": int(done.average_held.total_seconds()) if done.average_held else None,
-        **{name: _text(value) for name, value in numbers.items()},
+        **{name: text_of(value) for name, value in numbers.items()},
     }
 
 
 def _counts(tried: Tried) -> dict[str, Any]:
-    """Return the names, instants (Unix ms) and counts of a result."""
     plan, result = tried.plan, tried.result
+    window = plan.strategy.window(plan.values)
     return {
-        "quote": plan.rules.quote,
-        "base": plan.rules.base,
-        "candles": len(tried.candles),
-        "warmed": tried.warmed,
-        "window": plan.strategy.window(plan.values),
-        "first": tried.first,
-        "end": result.end,
-        "missing": tried.past.missing,
-        "gaps": len(tried.past.gaps),
+        **candles_of(
+            plan, tried.candles, tried.past, warmed=tried.warmed, window=window, end=result.end
+        ),
         "orders": len(result.orders),
         "ended": result.ended.value if result.ended else None,
     }
 
 
-def _text(value: Decimal | None) -> str | None:
+def candles_of(
+    plan: Plan, candles: Candles, past: History, *, warmed: int, window: int, end: int
+) -> dict[str, Any]:
+    """Return what a plan was tried on: names, instants (Unix ms) and counts.
+
+    `warmed` candles before these fed a strategy that looks at `window` of them.
+    """
+    return {
+        "quote": plan.rules.quote,
+        "base": plan.rules.base,
+        "candles": len(candles),
+        "warmed": warmed,
+        "window": window,
+        "first": candles.times[0],
+        "end": end,
+        "missing": past.missing,
+        "gaps": len(past.gaps),
+    }
+
+
+def text_of(value: Decimal | None) -> str | None:
+    """Return a figure as JSON keeps it."""
     return None if value is None else plain(quantize(value))

@@ -217,7 +217,7 @@ def _sweep(held: Held, sets: sweeping.Sets, plan: Plan, found: History, since: i
 
     def keep() -> dict[str, Any]:
         sweeping.keep(held.run, tried)
-        return dict(sweeping.summary_of(held.run, sets, plan, found, since))
+        return sweeping.summary_of(held.run, sets, plan, found, since)
 
     held.done(plan, keep)
 

@@ -7,21 +7,22 @@ it, as in a backtest of that set alone. So sets are tried in groups of equal nee
 import json
 import zlib
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import prod
 from typing import Any
 
 from bots.backtests import bounds, trials
 from bots.backtests.axes import axes_of, varied
-from bots.backtests.figures import hold_perc
+from bots.backtests.figures import candles_of, hold_perc, text_of
 from bots.models import BacktestData, BacktestRun
 from bots.models.fields import plain
 from trading.backtest import Plan
 from trading.backtest.sets import Chosen, combined, values_of
 from trading.backtest.sweep import Trial, sweep
 from trading.history import History
-from trading.market import TIMEFRAMES, Candles, quantize
+from trading.market import TIMEFRAMES, Candles
 
 #: Digits of money that are kept: a float has 15 to 17, and the last differ from a backtest's.
 DIGITS = 12
@@ -97,33 +98,13 @@ def _short(value: float) -> str:
 
 def summary_of(
     run: BacktestRun, sets: Sets, plan: Plan, history: History, since: int
-) -> Iterator[tuple[str, Any]]:
-    """Yield the figures of a sweep that was kept: its best set's, and what it was tried on."""
+) -> dict[str, Any]:
+    """Return the figures of a sweep that was kept: its best set's, and what it was tried on."""
     found = trials.load(run) or []
     best = trials.best_first(found)[0]
     times = plan.candles.times
-    first = bisect_left(times, since)
+    first, end = bisect_left(times, since), times[-1] + TIMEFRAMES[plan.candles.timeframe]
     candles = plan.candles.cut(first, len(times))
-    asked = 1
-    for axis in axes_of(run):
-        asked *= axis.count
-    yield from {
-        "quote": plan.rules.quote,
-        "base": plan.rules.base,
-        "candles": len(candles),
-        "warmed": first,
-        "window": sets.window,
-        "first": times[first],
-        "end": times[-1] + TIMEFRAMES[plan.candles.timeframe],
-        "missing": history.missing,
-        "gaps": len(history.gaps),
-        "sets": len(found),
-        "refused": asked - len(found),
-        "gained": trials.gained(found),
-        "chosen": dict(best.chosen),
-        "trades": best.trades,
-        "wins": best.wins,
-    }.items()
     numbers = {
         "funds": plan.funds,
         "value": best.value,
@@ -136,5 +117,13 @@ def summary_of(
         "drawdown_percent": best.drawdown_percent,
         "win_rate": best.win_rate,
     }
-    for name, value in numbers.items():
-        yield name, None if value is None else plain(quantize(value))
+    return {
+        **candles_of(plan, candles, history, warmed=first, window=sets.window, end=end),
+        "sets": len(found),
+        "refused": prod(axis.count for axis in axes_of(run)) - len(found),
+        "gained": trials.gained(found),
+        "chosen": dict(best.chosen),
+        "trades": best.trades,
+        "wins": best.wins,
+        **{name: text_of(value) for name, value in numbers.items()},
+    }

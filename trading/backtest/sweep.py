@@ -155,13 +155,12 @@ class _Floats:
     def _walk(self, actions: bytes) -> tuple[int, int, float, float, float, float]:
         """Enter at each buy, leave at the level or the sell that comes first.
 
-        Returns trades, wins, profit, fees, drawdown and what the account is worth at the end.
+        Returns trades, wins, profit, fees, drawdown and the worth at the end.
         """
         opens, count = self.candles.open, len(self.candles)
         buy, sell = bytes([signals.BUY]), bytes([signals.SELL])
-        free, fees, pnl, peak, fall = float(self.plan.funds), 0.0, 0.0, 0.0, 0.0
-        trades = wins = 0
-        held = 0.0
+        free, fees, pnl = float(self.plan.funds), 0.0, 0.0
+        trades, wins, peak, fall, held = 0, 0, 0.0, 0.0, 0.0
         tick, step, wanted, fee = self.tick, self.step, self.wanted, self.fee
         dearer, cheaper = 1 + self.slip, 1 - self.slip
         at = actions.find(buy)
