@@ -7,7 +7,17 @@ as everywhere.
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from bots.admin import accounts, alerts, backtests, bots, ledger, operations, signals, templates
+from bots.admin import (
+    accounts,
+    alerts,
+    backtests,
+    bots,
+    ledger,
+    operations,
+    signals,
+    templates,
+    users,
+)
 
 __all__ = [
     "accounts",
@@ -18,6 +28,7 @@ __all__ = [
     "operations",
     "signals",
     "templates",
+    "users",
 ]
 
 admin.site.site_header = admin.site.site_title = _("Botsite administration")

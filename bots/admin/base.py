@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from bots.models import BotConfig
+from bots.models import Account, BotConfig
 from bots.models.fields import MoneyField, SecretField, plain
 
 Row = TypeVar("Row", bound=Model)
@@ -115,3 +115,15 @@ class OfBots(ReadOnly[Row]):
     search_fields = ("bot__name",)
     search_help_text = _("A bot's name, number or symbol, or its owner's name.")
     list_select_related: ClassVar[bool | list[str] | tuple[str, ...]] = ("bot",)
+
+
+class OfAccounts(ReadOnly[Row]):
+    """Rows that belong to an account each, to look at."""
+
+    list_select_related: ClassVar[bool | list[str] | tuple[str, ...]] = ("account__owner",)
+
+    @admin.display(description=_("owner"), ordering="account__owner")
+    def owner(self, row: Any) -> str:
+        """Name who the account belongs to."""
+        account: Account = row.account
+        return account.owner.get_username()
