@@ -35,11 +35,10 @@ PORT = env.int("PORT", default=8000)
 SITE_URL = env.str("SITE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 _site = urlsplit(SITE_URL)
 HTTPS = _site.scheme == "https"
-# The machine itself may always ask: health checks and the supervisor do.
-_own_names = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS = [
     *env.list("ALLOWED_HOSTS", default=[_site.hostname] if _site.hostname else []),
-    *_own_names,
+    # The machine itself may always ask: health checks and the supervisor do.
+    *("127.0.0.1", "localhost", "[::1]"),
 ]
 CSRF_TRUSTED_ORIGINS = env.list(
     "CSRF_TRUSTED_ORIGINS", default=[f"{_site.scheme}://{_site.netloc}"]
@@ -177,8 +176,7 @@ vars().update(doors.ALLAUTH, **doors.AXES)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=5)
 AXES_COOLOFF_TIME = env.int("LOGIN_COOLOFF_MINUTES", default=15) / 60
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
-vars().update(EMAIL_CONFIG)
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"botsite@{_site.hostname}")
 
 # -- What the browser may do ----------------------------------------------------------------------

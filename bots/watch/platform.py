@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from bots import schedule
 from bots.meters import BOUNDS
 from bots.models import Gauge, Heartbeat, Inspection, TickTimes
-from bots.watch.questions import CLOCK_MS, NEARLY
+from bots.watch.conditions import CLOCK_MS, NEARLY
 
 #: Over which time tick times are summed.
 RECENT = timedelta(minutes=15)

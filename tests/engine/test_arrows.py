@@ -4,7 +4,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,7 @@ FLOORS: list[set[str]] = [
     },
     {
         "control",
+        "keys",
         "holders",
         "accept",
         "adopt",
@@ -104,6 +105,7 @@ def sources(*folders: str) -> list[Path]:
     return [path for path in found if "migrations" not in path.parts]
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -113,14 +115,17 @@ def module_of(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield every module, or module.name, that a source imports, at its top or inside."""
-    for node in ast.walk(tree):
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Return every module, or module.name, that a source imports, at its top or inside."""
+    found: list[str] = []
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(found)
 
 
 def floor_of(module: str) -> int:
@@ -139,7 +144,7 @@ def importers(package: str, *folders: str) -> set[str]:
     return {
         module_of(path)
         for path in sources(*folders)
-        for name in imports(tree_of(path))
+        for name in imports(path)
         if is_under(name, package)
     }
 
@@ -164,7 +169,7 @@ def test_inside_bots_nothing_reaches_up() -> None:
         module = module_of(path)
         if module == "bots":
             continue
-        for name in imports(tree_of(path)):
+        for name in imports(path):
             is_ours = is_under(name, "bots") and name.count(".") >= 1
             if is_ours and floor_of(name) > floor_of(module):
                 wrong.append(f"{module} -> {name}")
@@ -174,10 +179,10 @@ def test_inside_bots_nothing_reaches_up() -> None:
 def test_the_models_know_nothing_but_lifecycle_and_each_other() -> None:
     allowed = {"bots.models", "bots.lifecycle", "bots.schedule"}
     for path in sources("bots/models"):
-        ours = [name for name in imports(tree_of(path)) if is_under(name, "bots")]
+        ours = [name for name in imports(path) if is_under(name, "bots")]
         for name in ours:
             assert any(is_under(name, one) for one in allowed), f"{path.name} -> {name}"
-    lifecycle = imports(tree_of(ROOT / "bots/lifecycle.py"))
+    lifecycle = imports(ROOT / "bots/lifecycle.py")
     assert [name for name in lifecycle if is_under(name, "bots")] == []
 
 
