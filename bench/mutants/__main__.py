@@ -25,8 +25,15 @@ from botsite.platform.bootstrap import ROOT
 #: Module -> the tests that guard it, the quickest to notice first.
 GUARDS: Mapping[str, Sequence[str]] = {
     "lifecycle": ["test_lifecycle", "test_mutants_lifecycle", "test_control"],
-    "ledger": ["test_ledger_details", "test_ledger", "test_rungs"],
-    "intents": ["test_ledger_details", "test_ledger", "test_rungs", "test_lease", "test_stopping"],
+    "ledger": ["test_ledger_details", "test_intents", "test_ledger", "test_rungs"],
+    "intents": [
+        "test_intents",
+        "test_ledger_details",
+        "test_ledger",
+        "test_rungs",
+        "test_lease",
+        "test_stopping",
+    ],
     "placing": ["test_tick_details", "test_tick", "test_rungs"],
     "rungs": ["test_rungs"],
     "booking": ["test_booking", "test_ledger", "test_recompute"],

@@ -30,3 +30,20 @@ def bench(alice: "User") -> Maker:
         return Bench(alice, **values)
 
     return make
+
+
+@pytest.fixture
+def flat(bench: Maker) -> "Bench":
+    """A bot that holds nothing, on an exchange that tells what it is told to."""
+    b = bench()
+    b.scripted()
+    return b
+
+
+@pytest.fixture
+def holding(bench: Maker) -> "Bench":
+    """Another bot, which holds 2 BTC, bought at 100."""
+    b = bench()
+    b.scripted()
+    b.enter()
+    return b

@@ -8,25 +8,19 @@ from typing import Any
 
 import pytest
 
-from bots import adopt, lease, reconcile
-from bots.lease import Held
+from bots import adopt, reconcile
 from bots.lifecycle import Reason
 from bots.models import Account, BotConfig, BotState, Comparison, Funding, User
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from tests.engine.exchange import ScriptedExchange
+from tests.engine.intended import claim
 from tests.engine.test_funding import SYMBOL, VALUES, pay
 from tests.engine.test_reconcile import age_comparison, forget, owners_order
 from trading.exchange import Can
 from trading.market import OrderStatus, OrderType, PositionReport
 
 MICRO = timedelta(microseconds=1)
-
-
-def claim(b: Bench) -> Held:
-    held = lease.claim(b.bot.pk, b.world)
-    assert held is not None
-    return held
 
 
 def compare(b: Bench) -> Comparison | None:
