@@ -21,7 +21,7 @@ SECONDS = float(os.environ.get("LIVE_SECONDS", "300"))
 SYMBOLS = ("WAVE/USDT", "BTC/USDT", "ETH/USDT", "SOL/USDT", "CALM/USDT")
 #: Lines so close that a wave of eight minutes crosses dozens of them.
 LADDERS: dict[str, dict[str, Any]] = {
-    "grid": {"params": {"lowest": "97", "highest": "103", "lines": 61, "resting": 5}},
+    "grid": {"params": {"lowest": "92", "highest": "108", "lines": 101, "resting": 5}},
     "dca": {
         "params": {"orders": 5, "resting": 3, "step": "0.1", "step_scale": "1"},
         "take_profit_perc": "0.2",

@@ -30,6 +30,7 @@ DAYS = 14
 #: Seconds until each demo bot has ticked a few times.
 SETTLE = 25.0
 HOLDER = "ETH holder"
+TRIED = "Tide rider"
 #: A bot of whose orders several rest.
 LADDER = "Wave net"
 PASSWORD = "a-password-for-pictures"
@@ -41,7 +42,7 @@ LOOKS: tuple[tuple[str, int, tuple[int, ...], Literal["light", "dark"]], ...] = 
     ("-phone", 390, (540, 480), "dark"),
 )
 #: The pictures of the README show more.
-TALL = ("dashboard", "bot", "bot-ladder")
+TALL = ("dashboard", "bot", "bot-ladder", "bot-signals", "backtest", "compare", "sweep")
 TALL_HEIGHTS = (980, 860, 760, 620)
 TURKISH = ("dashboard", "bot")
 OPERATORS = ("status", "admin")
@@ -161,7 +162,7 @@ def arrange() -> tuple[Any, Any]:
     holder = demo.bots.get(name=HOLDER)
     Hook.objects.create(bot=holder, secret=new_secret())
     send_signals(holder)
-    try_settings(holder)
+    try_settings(demo.bots.get(name=TRIED))
     return demo, User.objects.create_superuser("operator")
 
 
@@ -186,10 +187,11 @@ def try_settings(bot: Any) -> None:
     from bots.backtests.axes import Axis
 
     now = timezone.now()
-    fast = Axis(name="ema_fast", low=Decimal(4), high=Decimal(16), step=Decimal(2))
+    slow = Axis(name="ema_slow", low=Decimal(6), high=Decimal(24), step=Decimal(2))
     stop = Axis(name="stop_loss_perc", low=Decimal(1), high=Decimal(6), step=Decimal(1))
-    for days, vary in ((30, ()), (60, (fast, stop))):
-        wanted = asking.Wanted(since=now - timedelta(days=days), until=now)
+    for days, vary in ((30, ()), (60, (slow, stop))):
+        since = now - timedelta(days=days)
+        wanted = asking.Wanted(since=since, until=now, funds=bot.initial_capital)
         run = asking.ask(bot.owner, bot, wanted, origin="bot", of=bot, vary=vary)
         running.run(run.pk)
 

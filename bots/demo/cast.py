@@ -37,7 +37,7 @@ TIDE = {
 #: So quick that each small move is a trade: fees and slippage eat the capital, slowly and surely.
 QUICK = {"ema_fast": 2, "ema_slow": 4, "rsi_period": 20, "rsi_oversold": 20, "rsi_overbought": 80}
 #: Lines around where WAVE/USDT lives, so close that a wave of eight minutes crosses some.
-NET = {"lowest": "96", "highest": "104", "lines": 41, "resting": 4}
+NET = {"lowest": "92", "highest": "108", "lines": 81, "resting": 4}
 #: Safety orders so close that some are reached within an hour or two.
 STEPS = {"orders": 5, "resting": 3, "step": "0.3", "step_scale": "1.3", "volume_scale": "1.2"}
 #: Days to be tried one after the other when the days wanted take too long: the first time may
@@ -162,7 +162,7 @@ def _paper_parts() -> list[Part]:
         Part(values=_paper("Tide rider", "TIDE/USDT", **tide), play=_start),
         Part(values=_paper("BTC scalper", "BTC/USDT", **quick), play=_start),
         Part(values=_paper("ETH holder", "ETH/USDT", **holder), play=_hold),
-        Part(values=_ladder("Wave net", "WAVE/USDT", "grid", NET, size=20), play=_start),
+        Part(values=_ladder("Wave net", "WAVE/USDT", "grid", NET, size=12), play=_start),
         Part(values=_ladder("Average down", "SOL/USDT", "dca", STEPS, size=50), play=_start),
         Part(values=_paper("Halted market", "HALT/USDT"), play=_start),
         Part(values=_paper("One trade a day", "SOL/USDT", **once), play=_use_up),
