@@ -83,6 +83,10 @@ def stop(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def enter(request: Request, pk: int) -> HttpResponse:
     """Have the next tick open a position without a signal; GET asks first."""
+    bot = find_or_404(request.user, pk)
+    spends = request.method == "POST" and bot.mode == Mode.LIVE
+    if spends and (question := again.ask(request)):
+        return question
     done = _("The bot opens a position with its next tick.")
     return _command(request, pk, Command.Kind.ENTER, done)
 

@@ -49,8 +49,9 @@ def export_bot(request: Request, pk: int) -> HttpResponse:
 @login_required
 @require_safe
 def export_bots(request: Request) -> HttpResponse:
-    """Save the settings of all the reader's bots."""
-    return _saved_as("bots", files.document(bots=request.user.bots.alive()))
+    """Save the settings of all the reader's bots; a twin's are those of its bot."""
+    bots = request.user.bots.alive().filter(twin_of=None)
+    return _saved_as("bots", files.document(bots=bots))
 
 
 @login_required

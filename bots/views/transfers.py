@@ -16,6 +16,7 @@ from bots.change import Refusal
 from bots.forms.transfer import TransferForm
 from bots.lifecycle import Mode
 from bots.models import Account, Balance, Transfer
+from bots.views import again
 from bots.views.common import BUSY, Request, tell_busy
 
 #: As many are listed on the page.
@@ -42,6 +43,8 @@ def transfer(request: Request, pk: int) -> HttpResponse:
         return _page(request, account, form, status=422)
     if "confirmed" not in request.POST:
         return _page(request, account, form, is_asked=True)
+    if account.mode == Mode.LIVE and (question := again.ask(request)):
+        return question
     values = form.cleaned_data
     try:
         transfers.request(

@@ -5,6 +5,7 @@ import time
 from io import StringIO
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -17,9 +18,18 @@ from django.db import connection
 from django.test import Client
 
 from bots import rotation, second_factor
-from bots.models import AccessEvent, ApiKey, ApiToken, BotConfig, BotState, User
+from bots.models import (
+    AccessEvent,
+    ApiKey,
+    ApiToken,
+    BotConfig,
+    BotState,
+    Command,
+    Transfer,
+    User,
+)
 from tests.doors.client import Caller, signed_in
-from tests.pages.builders import bot_of, form_of, text_of
+from tests.pages.builders import bot_of, form_of, holding, state_of, text_of
 from tests.pages.test_keys import KEY
 
 PASSWORD = "alice-has-a-long-password"
@@ -246,6 +256,33 @@ def test_a_live_bot_starts_after_the_code_without_another_click(
     codes = Authenticator.objects.get(user=alice, type="recovery_codes").wrap().get_unused_codes()
     assert stale.post(other, {"code": codes[0]}).url == "/accounts/2fa/recovery-codes/"
     assert BotState.objects.get(pk=bot.pk).status == "stopped"
+
+
+def test_a_forced_entry_and_a_transfer_ask_again_a_way_out_never_does(
+    alice: User, app: App, stale: Client, settings: Any
+) -> None:
+    settings.LIVE_TRADING_ENABLED = True
+    bot = live_bot(alice)
+    state_of(bot, "running", "no_signal", "trade")
+    question = stale.post(f"/bots/{bot.pk}/enter/").url
+    assert question.startswith(AGAIN)
+    assert not Command.objects.exists()
+    assert stale.post(question, {"code": app.code()}).url == f"/bots/{bot.pk}/"
+    assert Command.objects.get().kind == "enter"
+    secrets = {"api_key": KEY["api_key"], "secret_key": KEY["secret_key"]}
+    key = ApiKey.put(owner=alice, exchange="binance", mode="live", label="main", **secrets)
+    path = f"/keys/{key.account_id}/transfer/"
+    form = {"amount": "1", "currency": "USDT", "direction": "to_futures", "number": uuid4().hex}
+    asked = aged(stale).post(path, {**form, "confirmed": "1"})
+    assert asked.url.startswith(AGAIN)
+    assert not Transfer.objects.exists()
+    # Whoever wants out is not kept waiting.
+    Command.objects.update(status="done")
+    BotState.objects.filter(pk=bot.pk).update(**holding())
+    stale.post(f"/bots/{bot.pk}/exit/")
+    assert Command.objects.filter(kind="exit").exists()
+    stale.post(f"/bots/{bot.pk}/stop/", {"position": "close"})
+    assert BotState.objects.get(pk=bot.pk).duty != "trade"
 
 
 def test_what_waits_too_long_is_not_done(
