@@ -26,6 +26,10 @@ router = Router()
 #: What a change may not touch: it is tried, not traded.
 APART = frozenset({"name", "mode", "account"})
 LONGEST_DAYS = 5 * 366
+COSTS = (
+    *("fee_perc", "slippage_perc", "spread_perc", "funds"),
+    *("maintenance_perc", "funding_perc"),
+)
 
 
 class AxisIn(Strict):
@@ -56,6 +60,12 @@ class BacktestIn(Strict):
     spread_perc: Money | None = None
     funds: Money | None = Field(
         None, description="quote currency at the start; a new paper account's unless given"
+    )
+    maintenance_perc: Money | None = Field(
+        None, description="perpetuals: maintenance margin in percent of the value; 2.5 unless given"
+    )
+    funding_perc: Money | None = Field(
+        None, description="perpetuals: per 8 hours where no rate is known; 0.01 unless given"
     )
     kind: BacktestRun.Kind | None = Field(None, description="sweep where something is varied")
     vary: list[AxisIn] = Field(
@@ -160,11 +170,7 @@ def _wanted(what: BacktestIn) -> Wanted:
         raise ValidationError({"days": "Give either days, or since."})
     until = what.until or timezone.now()
     since = what.since or until - timedelta(days=what.days or 0)
-    costs = {
-        name: value
-        for name in ("fee_perc", "slippage_perc", "spread_perc", "funds")
-        if (value := getattr(what, name)) is not None
-    }
+    costs = {name: value for name in COSTS if (value := getattr(what, name)) is not None}
     return Wanted(since=since, until=until, **costs)
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from bots import portable, schedule
-from bots.backtests import plans
+from bots.backtests import perpetuals, plans
 from bots.backtests.axes import Axis, check_axes
 from bots.change import Refusal
 from bots.models import BacktestRun, BotConfig, User, validity
@@ -36,6 +36,9 @@ OLDEST_YEAR = 2010
 class Wanted:
     """What is to be tried: percentages of costs (0.1 is 0.1 %; None: a paper bot's), funds in
     quote currency (None: a new paper account's), candles that open from `since` up to `until`.
+
+    Of perpetuals besides: the maintenance margin rate, and what funding costs in 8 hours where
+    nobody told (percent; None: the usual).
     """
 
     since: datetime
@@ -44,6 +47,8 @@ class Wanted:
     slippage_perc: Decimal | None = None
     spread_perc: Decimal = Decimal(0)
     funds: Decimal | None = None
+    maintenance_perc: Decimal | None = None
+    funding_perc: Decimal | None = None
 
 
 def ask(
@@ -61,8 +66,9 @@ def ask(
     field that is wrong, Refusal says that the owner has too many under way, or too many today.
     """
     bot.owner = owner
+    perpetuals.fit(bot)
     assumed = _assumed(bot, wanted)
-    _check(bot, wanted, vary)
+    _check(bot, wanted, vary, assumed)
     now = timezone.now()
     with transaction.atomic():
         # Two requests at once wait here for each other, so that both count.
@@ -106,12 +112,19 @@ def _assumed(bot: BotConfig, wanted: Wanted) -> dict[str, Any]:
             errors[name] = _("Between 0 and %(most)s.") % {"most": plain(most)}
     if not errors and not given["funds"]:
         errors["funds"] = _("Must be more than zero.")
+    terms: dict[str, str] = {}
+    if perpetuals.is_perpetual(bot.symbol):
+        terms, wrong = perpetuals.assumed(wanted.maintenance_perc, wanted.funding_perc)
+        errors |= wrong
     if errors:
         raise ValidationError(errors)
-    return {**{name: plain(value) for name, value in given.items()}, "zone": bot.owner.zone.key}
+    told = {name: plain(value) for name, value in given.items()}
+    return {**told, **terms, "zone": bot.owner.zone.key}
 
 
-def _check(bot: BotConfig, wanted: Wanted, vary: Sequence[Axis]) -> None:
+def _check(
+    bot: BotConfig, wanted: Wanted, vary: Sequence[Axis], assumed: Mapping[str, Any]
+) -> None:
     """Raise a ValidationError for what no worker could try: so that it is said at once."""
     bot.clean_fields(exclude=APART)
     errors: Mapping[str, Any] = validity.errors_of(bot)
@@ -120,7 +133,7 @@ def _check(bot: BotConfig, wanted: Wanted, vary: Sequence[Axis]) -> None:
     if errors:
         raise ValidationError(errors)
     try:
-        plan = plans.plan_of(bot, plans.no_candles(bot))
+        plan = plans.plan_of(bot, plans.no_candles(bot), terms=perpetuals.terms_of(assumed))
         plan.check()
     except (Unsupported, plans.NoRules) as error:
         raise ValidationError(str(error)) from None

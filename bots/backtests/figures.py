@@ -14,9 +14,10 @@ from typing import Any
 
 from bots.models.fields import plain
 from trading import backtest
-from trading.backtest import Order, Plan, Result
+from trading.backtest import Order, Plan, Report, Result
 from trading.backtest.prices import price
 from trading.backtest.report import booking
+from trading.backtest.result import Paid
 from trading.fills import buy_price
 from trading.history import History
 from trading.market import EXACT, TIMEFRAMES, Candles, Side, quantize
@@ -79,14 +80,23 @@ class Tried:
     def states(self) -> list[State]:
         """What the account had from when on, first its beginning."""
 
-        def after(state: State, order: Order) -> State:
+        def after(state: State, one: Order | Paid) -> State:
             _at, cash, base = state
-            sign = 1 if order.side is Side.BUY else -1
-            return order.at, cash - sign * order.value - order.fee, base + sign * order.amount
+            if isinstance(one, Paid):
+                return one.at, cash + one.amount, base
+            sign = 1 if one.side is Side.BUY else -1
+            return one.at, cash - sign * one.value - one.fee, base + sign * one.amount
 
         start = (min(self.first, self.result.first) - 1, self.plan.funds, ZERO)
         with localcontext(EXACT):
-            return list(accumulate(self.result.orders, after, initial=start))
+            return list(accumulate(self._changes(), after, initial=start))
+
+    def _changes(self) -> Sequence[Order | Paid]:
+        """What changed the account, oldest first; of one instant the funding comes first."""
+        result = self.result
+        if not result.funding:
+            return result.orders
+        return sorted((*result.funding, *result.orders), key=lambda one: one.at)
 
     @cached_property
     def fall(self) -> Fall:
@@ -224,6 +234,7 @@ def summary_of(tried: Tried) -> dict[str, Any]:
         "even": done.even,
         "held_seconds": int(done.average_held.total_seconds()) if done.average_held else None,
         **{name: text_of(value) for name, value in numbers.items()},
+        **(_perpetual(report) if plan.is_perpetual else {}),
     }
 
 
@@ -262,3 +273,14 @@ def candles_of(
 def text_of(value: Decimal | None) -> str | None:
     """Return a figure as JSON keeps it."""
     return None if value is None else plain(quantize(value))
+
+
+def _perpetual(report: Report) -> dict[str, Any]:
+    """Return what a perpetual's result has besides: gross - fees + funding is its net profit."""
+    return {
+        "gross": text_of(report.gross),
+        "funding": text_of(report.funding),
+        "payments": report.payments,
+        "payments_assumed": report.assumed,
+        "liquidations": report.liquidations,
+    }

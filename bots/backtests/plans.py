@@ -10,10 +10,11 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from bots import markets, portable
+from bots.backtests import perpetuals
 from bots.models import BacktestRun, BotConfig
 from bots.models.fields import plain
 from trading import strategies
-from trading.backtest import Costs, Plan
+from trading.backtest import Costs, Plan, Terms
 from trading.exchange import Unusable
 from trading.exchanges.simulated import SimulatedFeed
 from trading.market import Candles, Rules
@@ -68,10 +69,12 @@ def plan_of(
     *,
     costs: Costs | None = None,
     funds: Decimal | None = None,
+    terms: Terms | None = None,
 ) -> Plan:
     """Return the plan that tries a bot as it is set now.
 
-    `costs` (None: those of paper bots), `funds` in quote currency (None: a new paper account's).
+    `costs` (None: those of paper bots), `funds` in quote currency (None: a new paper account's),
+    `terms` of a perpetual.
     NoRules, strategies.UnknownStrategy, strategies.ParamErrors.
     """
     strategy = strategies.get(bot.strategy)
@@ -85,6 +88,7 @@ def plan_of(
         zone=bot.owner.zone,
         funds=start if funds is None else funds,
         costs=costs or paper_costs(),
+        terms=terms or Terms(),
     )
 
 
@@ -113,7 +117,7 @@ def plan_of_run(run: BacktestRun) -> Plan:
     draft = draft_of(run)
     funds, zone = Decimal(run.assumed["funds"]), ZoneInfo(run.assumed["zone"])
     plan = plan_of(draft, no_candles(draft), costs=costs_of(run), funds=funds)
-    return replace(plan, zone=zone)
+    return replace(plan, zone=zone, terms=perpetuals.terms_of(run.assumed))
 
 
 def told(rules: Rules) -> Mapping[str, Any]:

@@ -11,18 +11,21 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from bots.backtests import plans
+from bots.backtests import perpetuals, plans
 from bots.backtests.asking import Wanted
 from bots.backtests.axes import Axis
 from bots.forms.fields import NumberField
 from bots.forms.params import choices
 from bots.forms.vary import BOUNDS, NUMBERS, read_axes, vary_fields
 from bots.models import BotConfig
+from bots.models.bot import Direction
 from trading.market import TIMEFRAMES
 
 #: What the form may change of the settings that it was opened with.
 MARKET = ("exchange", "symbol", "timeframe", "strategy")
 COSTS = ("funds", "fee_perc", "slippage_perc", "spread_perc")
+#: What only a perpetual asks for: settings of the bot, and terms.
+HELD, TERMS = ("direction", "leverage"), ("maintenance_perc", "funding_perc")
 RANGE = ("days", "since", "until")
 #: Candles that a first look is made on.
 FIRST_LOOK = 20_000
@@ -69,6 +72,18 @@ class BacktestForm(forms.Form):
         label=_("Slippage, %"), help_text=_("How much worse than the quote an order is filled.")
     )
     spread_perc = NumberField(label=_("Spread, %"), help_text=_("From bid to ask."))
+    direction = forms.ChoiceField(label=_("Direction"), choices=Direction.choices, required=False)
+    leverage = forms.IntegerField(label=_("Leverage"), required=False, min_value=1)
+    maintenance_perc = NumberField(
+        label=_("Maintenance margin, %"),
+        required=False,
+        help_text=_("Of the position's value: what is left of the margin when it is liquidated."),
+    )
+    funding_perc = NumberField(
+        label=_("Funding in 8 hours, %"),
+        required=False,
+        help_text=_("Where no rate is known. What longs pay to shorts; below 0 they receive it."),
+    )
 
     def __init__(
         self, *args: Any, bot: BotConfig, axes: Sequence[Axis] = (), **kwargs: Any
@@ -109,6 +124,10 @@ class BacktestForm(forms.Form):
                 self.bot.params = {}
             value = value.upper() if name == "symbol" else value
             setattr(self.bot, name, value.lower() if name == "exchange" else value)
+        if perpetuals.is_perpetual(self.bot.symbol):
+            for name in HELD:
+                if self.cleaned_data[name]:
+                    setattr(self.bot, name, self.cleaned_data[name])
         return self.bot
 
     def wanted(self) -> Wanted:
@@ -121,7 +140,8 @@ class BacktestForm(forms.Form):
                 until = min(_midnight(found["until"] + timedelta(days=1)), now)
         else:
             since = now - timedelta(days=found["days"])
-        return Wanted(since=since, until=until, **{name: found[name] for name in COSTS})
+        costs = {name: found[name] for name in (*COSTS, *TERMS)}
+        return Wanted(since=since, until=until, **costs)
 
     def refuse(self, errors: dict[str, list[Any]]) -> None:
         """Show what the settings were refused for; of settings that are not here, as a whole."""
@@ -154,10 +174,11 @@ def _initial(bot: BotConfig) -> dict[str, Any]:
     size = bot.position_size_fixed or ZERO
     if bot.position_size_perc:
         size = bot.initial_capital * bot.position_size_perc / 100
-    is_enough = size * ROOM <= bot.initial_capital
+    is_enough = size / bot.leverage * ROOM <= bot.initial_capital
     funds = bot.initial_capital if is_enough else settings.PAPER_START_BALANCE
     return {
-        **{name: getattr(bot, name) for name in MARKET},
+        **{name: getattr(bot, name) for name in (*MARKET, *HELD)},
+        **perpetuals.usual(),
         "days": next((days for days in DAYS if days * per_day <= FIRST_LOOK), DAYS[-1]),
         "funds": funds,
         "fee_perc": (usual.fee_rate or Decimal(0)) * 100,

@@ -30,9 +30,9 @@ MARKS = 1_000
 NEVER = 86_400
 TRADES = (
     *("trade", "opened_at", "closed_at", "trading_day", "amount", "entry_price", "exit_price"),
-    *("pnl", "percent", "fees", "exit_reason", "held_seconds"),
+    *("pnl", "percent", "fees", "exit_reason", "held_seconds", "side"),
 )
-SUMS = ("first_day", "last_day", "result", "fees", "trades_closed", "won", "lost")
+SUMS = ("first_day", "last_day", "result", "fees", "trades_closed", "won", "lost", "funding")
 
 
 def _report(request: Request, pk: int) -> Report:
@@ -122,7 +122,7 @@ def _trades(report: Report) -> Iterator[exports.Cells]:
         yield (
             *(number, trade.opened_at, trade.closed_at, trade.day, trade.amount),
             *(trade.entry_price, trade.exit_price, trade.pnl, trade.percent, trade.fees),
-            *(trade.reason, int(trade.held.total_seconds())),
+            *(trade.reason, int(trade.held.total_seconds()), trade.side),
         )
 
 
@@ -131,5 +131,5 @@ def _sums(report: Report, unit: Unit) -> Iterator[exports.Cells]:
         done = row.summary
         yield (
             *(row.first, row.last, row.sums.total, row.sums.fees),
-            *(done.trades, done.wins, done.losses),
+            *(done.trades, done.wins, done.losses, row.sums.funding),
         )

@@ -11,7 +11,7 @@ from django.utils import formats
 from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
-from bots.backtests import plans
+from bots.backtests import perpetuals, plans
 from bots.backtests.figures import instant
 from bots.backtests.results import Kept
 from bots.forms.backtest import label_of
@@ -86,9 +86,36 @@ class Told:
             _("Stops and targets"),
             _("watched all the time; of both in one candle the stop first"),
         )
+        if self.is_perpetual:
+            yield from self._held()
         yield _("Orders"), self._orders
         yield _("Trading day"), str(self.run.assumed["zone"])
         yield _("Market rules"), self._rules()
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether it was tried on a perpetual."""
+        return perpetuals.is_perpetual(self.run.symbol)
+
+    def _held(self) -> Iterator[tuple[str, str]]:
+        """Tell on which terms a position was held."""
+        assumed, figures = self.run.assumed, self.figures
+        bot = plans.draft_of(self.run)
+        text = _("isolated, leverage %(leverage)d; prices traded stand for the mark price")
+        yield _("Margin"), text % {"leverage": bot.leverage}
+        text = _("of %(rate)s %% maintenance margin and one bracket; the whole margin is lost")
+        yield (
+            _("Liquidation"),
+            text % {"rate": number(read(assumed["maintenance_perc"]) or ZERO)},
+        )
+        rate = number(read(assumed["funding_perc"]) or ZERO)
+        text = _("%(rate)s %% in 8 hours where no rate is known: %(assumed)d of %(all)d payments")
+        if "payments" in figures:
+            counts = {"assumed": figures["payments_assumed"], "all": figures["payments"]}
+            yield _("Funding"), text % {"rate": rate, **counts}
+        else:
+            yield _("Funding"), _("%(rate)s %% in 8 hours where no rate is known") % {"rate": rate}
+        yield _("Buy and hold"), _("of as many contracts as the capital pays, without funding")
 
     @property
     def _orders(self) -> str:
@@ -126,7 +153,7 @@ class Report(Told):
     def by(self, unit: Unit) -> list[Bucket]:
         """Return the days or months in which something was traded, newest first."""
         folded = self.history.folded
-        return buckets(unit, by_day(folded.parts, ()), folded.trades)
+        return buckets(unit, by_day(folded.parts, self.kept.payments()), folded.trades)
 
     @cached_property
     def months(self) -> list[Month]:
@@ -190,6 +217,9 @@ def settings_of(run: BacktestRun) -> list[tuple[str, str]]:
     bot = plans.draft_of(run)
     quote = bot.symbol.partition("/")[2].partition(":")[0]
     found = [(label_of(name), _value(getattr(bot, name), name, quote)) for name in SHOWN]
+    if perpetuals.is_perpetual(bot.symbol):
+        found.append((label_of("direction"), bot.get_direction_display()))
+        found.append((label_of("leverage"), str(bot.leverage)))
     return [(label, text) for label, text in found if text] + list(_params(bot))
 
 

@@ -132,9 +132,6 @@ def test_a_position_that_stays_open_is_told_with_its_value() -> None:
 
 def test_what_cannot_be_tried_is_said() -> None:
     plan = plan_of([FLAT])
-    perpetual = replace(plan, rules=replace(RULES, symbol="A/USDT:USDT"))
-    with pytest.raises(Unsupported, match="perpetuals"):
-        run(perpetual)
     limit = replace(plan.settings, entry_type=OrderType.LIMIT)
     with pytest.raises(Unsupported, match="limit orders"):
         run(replace(plan, settings=limit))

@@ -3,10 +3,12 @@
 `plan.py` says what is tried, `signals.py` (for our strategies with `vectors.py`) what the strategy
 said at each candle. `engine.py` walks the candles by the shared functions, with `book.py` for a
 ledger; `quick.py` does so in the whole numbers of `whole.py` where nothing is in doubt; `scan.py`
-tells both where to look. `climb.py` walks with a ladder of resting orders, which `rack.py` holds;
+tells both where to look. `carry.py` walks with a perpetual on margin (`margin.py`, by the formulas
+of `perpetual.py`). `climb.py` walks with a ladder of resting orders, which `rack.py` holds;
 `run.py` chooses the way. `result.py` is what came out, `report.py` makes figures of it.
 """
 
+from trading.backtest.perpetual import Rates, Terms
 from trading.backtest.plan import Costs, Plan, Unsupported
 from trading.backtest.report import Report, report
 from trading.backtest.result import Order, Result
@@ -17,8 +19,10 @@ __all__ = [
     "Costs",
     "Order",
     "Plan",
+    "Rates",
     "Report",
     "Result",
+    "Terms",
     "Unsupported",
     "actions",
     "report",

@@ -133,7 +133,12 @@ class Book:
     ) -> None:
         before = self.position
         booked = BookedFill(
-            side=side, amount=fill.amount, quote=fill.quote, fee_quote=fill.fee, dust=dust
+            side=side,
+            amount=fill.amount,
+            quote=fill.quote,
+            fee_quote=fill.fee,
+            dust=dust,
+            futures=self.plan.is_perpetual,
         )
         self.position, pnl = apply(before, booked)
         self.lots = ladder.book(self.lots, level, booked, before, self.position)
@@ -146,7 +151,7 @@ class Book:
                 at=fill.at,
                 day=day,
                 side=side,
-                is_entry=side is Side.BUY,
+                is_entry=not before.is_open if self.plan.is_perpetual else side is Side.BUY,
                 reason=gate,
                 amount=fill.amount,
                 price=fill.price,
@@ -154,6 +159,7 @@ class Book:
                 fee=fill.fee,
                 pnl=pnl,
                 dust=dust,
+                futures=self.plan.is_perpetual,
             )
         )
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from trading.backtest.perpetual import Terms
 from trading.market import Candles, OrderType, Rules
 from trading.risk import Settings
-from trading.strategies import Strategy, Values
+from trading.strategies import HasLadder, Strategy, Values
 from trading.strategies.outside import Outside
 
 MINUTE_MS = 60_000
@@ -42,7 +43,8 @@ class Plan:
 
     `candles` may have gaps: nothing happens in one, and no signal looks across it. The first
     `window` candles of each stretch only feed the strategy. `funds` is the quote currency that the
-    account has free at the start, `zone` the one whose midnights end the trading days.
+    account has free at the start, `zone` the one whose midnights end the trading days, `terms`
+    those on which a perpetual is held.
     """
 
     candles: Candles
@@ -53,6 +55,12 @@ class Plan:
     zone: ZoneInfo
     funds: Decimal
     costs: Costs = Costs()
+    terms: Terms = Terms()
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether the market is a perpetual, as BTC/USDT:USDT is."""
+        return ":" in self.rules.symbol
 
     @property
     def maker_rate(self) -> Decimal:
@@ -68,9 +76,16 @@ class Plan:
 
     def check(self) -> None:
         """Raise Unsupported for what cannot be tried: it is said, never left out in silence."""
-        if ":" in self.rules.symbol:
-            raise Unsupported("perpetuals: backtests trade spot markets only")
+        if self.is_perpetual:
+            self._check_perpetual()
         if isinstance(self.strategy, Outside):
             raise Unsupported("signals from outside: the past has none of them")
         if OrderType(self.settings.entry_type) is not OrderType.MARKET:
             raise Unsupported("entries as limit orders: backtests enter at market only")
+
+    def _check_perpetual(self) -> None:
+        strategy: object = self.strategy
+        if isinstance(strategy, HasLadder):
+            raise Unsupported("a ladder on a perpetual: it trades spot markets only")
+        if problem := self.terms.problem(self.settings):
+            raise Unsupported(problem)

@@ -28,3 +28,11 @@ def bid_at(plan: Plan, level: Decimal, at: int) -> Quote:
     if plan.costs.spread:
         ask = ceil_to(level * (1 + plan.costs.spread), plan.rules.price_tick)
     return Quote(symbol=plan.rules.symbol, bid=level, ask=ask, last=level, at=at)
+
+
+def ask_at(plan: Plan, level: Decimal, at: int) -> Quote:
+    """Return the market at the moment when its ask is at `level`."""
+    bid, tick = level, plan.rules.price_tick
+    if plan.costs.spread:
+        bid = max(floor_to(level * (1 - plan.costs.spread), tick), tick)
+    return Quote(symbol=plan.rules.symbol, bid=bid, ask=level, last=level, at=at)

@@ -5,13 +5,14 @@ from decimal import Decimal, localcontext
 
 from trading.backtest.plan import Plan, instant
 from trading.backtest.prices import price
-from trading.backtest.result import Order, Result
+from trading.backtest.result import Order, Paid, Result
 from trading.equity import Drawdown, Point, curve, drawdown
 from trading.fills import buy_price
 from trading.market import EXACT
 from trading.performance import Summary, summarize
 from trading.position import BookedFill
-from trading.trades import HUNDRED, ZERO, Booking, fold, ratio
+from trading.risk import Gate
+from trading.trades import HUNDRED, ZERO, Booking, Payment, fold, ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +22,19 @@ class Report:
     `pnl` is realised, `open_pnl` what closing the position at the last close would realise before
     its fee. `value`: what the account is worth at the end. `hold`: the profit, in percent of the
     funds, of buying with all of them at the first opening and never selling; `percent` the same of
-    this result. `points` and `drawdown` are those of the realised profit.
+    this result. `points` and `drawdown` are those of the realised profit. `funding` is part of
+    `pnl`; `gross` is what the prices alone came to, so that gross - paid fees + funding is the net
+    profit. `assumed`: how many payments had a rate that nobody told.
     """
 
     summary: Summary
     pnl: Decimal
     fees: Decimal
+    funding: Decimal
+    gross: Decimal
+    payments: int
+    assumed: int
+    liquidations: int
     open_pnl: Decimal
     value: Decimal
     percent: Decimal
@@ -38,14 +46,21 @@ class Report:
 def report(plan: Plan, result: Result) -> Report:
     """Return the figures of what `plan` came to."""
     folded = fold(booking(number, one) for number, one in enumerate(result.orders, 1))
-    points = curve(folded.parts, ())
+    points = curve(folded.parts, (payment(*one) for one in enumerate(result.funding, 1)))
     with localcontext(EXACT):
         value = result.quote + result.base * result.last
+        fees = sum((order.fee for order in result.orders), ZERO)
+        funding = sum((paid.amount for paid in result.funding), ZERO)
         open_pnl = result.position.unrealized(result.last) if result.position.is_open else ZERO
         return Report(
             summary=summarize(folded.trades),
-            pnl=sum((order.pnl for order in result.orders), ZERO),
-            fees=sum((order.fee for order in result.orders), ZERO),
+            pnl=sum((order.pnl for order in result.orders), funding),
+            fees=fees,
+            funding=funding,
+            gross=value - plan.funds + fees - funding,
+            payments=len(result.funding),
+            assumed=sum(paid.is_assumed for paid in result.funding),
+            liquidations=sum(one.reason is Gate.LIQUIDATION for one in result.orders),
             open_pnl=open_pnl,
             value=value,
             percent=ratio((value - plan.funds) * HUNDRED, plan.funds),
@@ -68,8 +83,14 @@ def booking(number: int, order: Order) -> Booking:
             quote=order.value,
             fee_quote=order.fee,
             dust=order.dust,
+            futures=order.futures,
         ),
     )
+
+
+def payment(number: int, paid: Paid) -> Payment:
+    """Return a funding payment as the ledger of a bot would have it."""
+    return Payment(number=number, at=instant(paid.at), day=paid.day, amount=paid.amount)
 
 
 def _hold(plan: Plan, result: Result) -> Decimal | None:

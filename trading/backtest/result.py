@@ -25,7 +25,7 @@ class Order:
     opening, targets a half, trailing stops that its fall from the high reached three quarters.
     `amount` is base currency, the rest quote currency. `reason`: the gate that sent it. `pnl`: what
     it realised, fees of both sides included. `day`: the trading day that it counts on. `dust`: the
-    base amount below which what it leaves cannot be sold.
+    base amount below which what it leaves cannot be sold. `futures`: it traded contracts.
     """
 
     at: int
@@ -39,6 +39,21 @@ class Order:
     fee: Decimal
     pnl: Decimal
     dust: Decimal = Decimal(0)
+    futures: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paid:
+    """A funding payment (quote currency, negative when paid) on its trading day; `at` is Unix ms.
+
+    `rate`: the fraction that longs paid to shorts; `is_assumed`: nobody told it.
+    """
+
+    at: int
+    day: date
+    amount: Decimal
+    rate: Decimal
+    is_assumed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +64,8 @@ class Result:
     are the account's at the end, `position` the bot's; `last` is the last close. `ended`: the
     drawdown that switched the bot off before the end. `first`, `end`: the candles' span, Unix ms.
     `gaps`: stretches without candles, as (first missing, first that is there again), Unix ms.
+    `funding`: what a perpetual paid and received; its `base` is negative when short, and `quote`
+    is what is left without its value: together they are worth what the account is.
     """
 
     orders: tuple[Order, ...]
@@ -61,6 +78,7 @@ class Result:
     first: int
     end: int
     gaps: tuple[tuple[int, int], ...]
+    funding: tuple[Paid, ...] = ()
 
 
 class Span(TypedDict):

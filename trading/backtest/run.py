@@ -1,6 +1,7 @@
 """A plan is walked by the quickest way that is beyond doubt."""
 
 from trading.backtest import signals
+from trading.backtest.carry import Carry
 from trading.backtest.climb import Climb
 from trading.backtest.engine import Walk
 from trading.backtest.plan import Plan, Tell
@@ -22,6 +23,8 @@ def run(plan: Plan, actions: bytes | None = None, tell: Tell | None = None) -> R
     found = gaps(plan.candles)
     if actions is None:
         actions = signals.actions(plan.candles, plan.strategy, plan.values)
+    if plan.is_perpetual:
+        return Carry(plan, actions).run(found, tell)
     strategy: object = plan.strategy
     if isinstance(strategy, HasLadder):
         return Climb(plan, actions, strategy).run(found, tell)

@@ -99,7 +99,9 @@ class _Trier:
 
 def _needs_all(plan: Plan) -> bool:
     strategy: object = plan.strategy
-    if isinstance(strategy, HasLadder) or plan.costs.spread or plan.settings.leverage != 1:
+    if isinstance(strategy, HasLadder) or plan.costs.spread or plan.is_perpetual:
+        return True
+    if plan.settings.leverage != 1:
         return True
     return any(getattr(plan.settings, name) for name in CLOCKED)
 

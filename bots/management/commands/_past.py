@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from bots.backtests import past, plans
+from bots.backtests import past, perpetuals, plans
 from bots.models import BotConfig
 from trading import history
-from trading.backtest import Costs
+from trading.backtest import Costs, Terms
 from trading.exchanges.simulated import SimulatedFeed
 from trading.history import History
 from trading.market import TIMEFRAMES
@@ -40,6 +40,19 @@ def add_past(parser: ArgumentParser) -> None:
     parser.add_argument("--fee", type=number, help="percent of each order's value")
     parser.add_argument("--slippage", type=number, help="percent that the price gives way")
     parser.add_argument("--spread", type=number, default=Decimal(0), help="percent, bid to ask")
+    usual = perpetuals.usual()
+    parser.add_argument(
+        "--maintenance",
+        type=number,
+        default=usual["maintenance_perc"],
+        help="perpetuals: maintenance margin, percent of the value (%(default)f)",
+    )
+    parser.add_argument(
+        "--funding",
+        type=Decimal,
+        default=usual["funding_perc"],
+        help="perpetuals: percent in 8 hours where no rate is known (%(default)f)",
+    )
 
 
 def past_of(bot: BotConfig, path: Path | None, days: int | None) -> History:
@@ -73,6 +86,14 @@ def costs_of(options: dict[str, Any]) -> Costs:
         slippage=usual.slippage if slippage is None else slippage / hundred,
         spread=options["spread"] / hundred,
     )
+
+
+def terms_of(options: dict[str, Any]) -> Terms:
+    """Return on which terms a perpetual is held, by the options; CommandError."""
+    told, errors = perpetuals.assumed(options["maintenance"], options["funding"])
+    for name, text in errors.items():
+        raise CommandError(f"--{name.removesuffix('_perc')}: {text}")
+    return perpetuals.terms_of(told)
 
 
 def instant(at: int) -> str:

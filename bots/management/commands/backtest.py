@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 
 from bots.backtests import plans
 from bots.management.commands._bot import BotCommand, find_bot
-from bots.management.commands._past import add_past, costs_of, instant, past_of
+from bots.management.commands._past import add_past, costs_of, instant, past_of, terms_of
 from bots.models import BotConfig
 from trading import backtest, strategies
 from trading.backtest import Plan, Report, Result, Unsupported
@@ -42,7 +42,10 @@ class Command(BotCommand):
         try:
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
-            plan = plans.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
+            terms = terms_of(options)
+            plan = plans.plan_of(
+                bot, past.candles, costs=costs, funds=options["funds"], terms=terms
+            )
             begun = time.perf_counter()
             result = backtest.run(plan)
         except (plans.NoRules, BadHistory, Unsupported, OSError) as error:
@@ -73,10 +76,28 @@ class Command(BotCommand):
             f" spread {percent(plan.costs.spread)}, {readable(plan.funds)} {plan.rules.quote}"
             f" at the start; a look at each opening, stops watched all the time, stop before target"
         )
-        for line in _figures(found, plan.rules.quote):
+        for line in (*_held(plan, found), *_figures(found, plan.rules.quote)):
             say(line)
         if result.ended is not None:
             say(f"ended early: {result.ended}")
+
+
+def _held(plan: Plan, found: Report) -> list[str]:
+    """Return what a perpetual has besides: its terms, and what they came to."""
+    if not plan.is_perpetual:
+        return []
+    terms, quote = plan.terms, plan.rules.quote
+    held = (
+        f"assumed: isolated margin at leverage {plan.settings.leverage}, liquidation by"
+        f" {percent(terms.maintenance)} maintenance margin (the whole margin is lost), funding"
+        f" {percent(terms.funding_rate)} in 8 h where no rate is known"
+    )
+    came = (
+        f"by prices alone {found.gross:+.2f} {quote}, funding {found.funding:+.2f} in"
+        f" {found.payments} payments, {found.assumed} of them at the assumed rate;"
+        f" liquidations {found.liquidations}"
+    )
+    return [held, came]
 
 
 def _figures(found: Report, quote: str) -> list[str]:

@@ -13,7 +13,7 @@ from django.db import connections
 
 from bots.backtests import plans
 from bots.management.commands._bot import BotCommand, find_bot
-from bots.management.commands._past import add_past, costs_of, instant, past_of
+from bots.management.commands._past import add_past, costs_of, instant, past_of, terms_of
 from trading import strategies
 from trading.backtest import Unsupported
 from trading.backtest.sets import combined
@@ -56,7 +56,8 @@ class Command(BotCommand):
         try:
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
-            plan = plans.plan_of(bot, past.candles, costs=costs, funds=options["funds"])
+            terms, funds = terms_of(options), options["funds"]
+            plan = plans.plan_of(bot, past.candles, costs=costs, funds=funds, terms=terms)
             chosen = combined(plan, grid)
             connections.close_all()  # forks must not share one
             begun = time.perf_counter()
