@@ -70,7 +70,7 @@ axe: $(DEV)
 	@$(BIN)/python -m pytest -n 2 --dist load -m axe tests/axe
 
 replay: $(DEV)
-	@$(BIN)/python -m pytest -n 2 --dist load -m replay tests/whole tests/level_a
+	@$(BIN)/python -m pytest -n 2 --dist load -m replay tests/whole tests/level_a tests/doors
 
 lint: $(DEV)
 	$(BIN)/python -m ruff format --check .

@@ -53,12 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start with the modules that take longest, so that no worker is left alone with one.
 
-    On PostgreSQL what never touches a database is left to the run on SQLite, which has it all.
+    On PostgreSQL what never touches a database is left to the run on SQLite; on SQLite what is
+    marked `postgres` is left to the other.
     """
-    if os.environ.get("TEST_DATABASE") == "postgres":
-        pure = [item for item in items if not _uses_a_database(item)]
-        config.hook.pytest_deselected(items=pure)
-        items[:] = [item for item in items if _uses_a_database(item)]
+    is_postgres = os.environ.get("TEST_DATABASE") == "postgres"
+    here = _uses_a_database if is_postgres else _is_for_any_database
+    config.hook.pytest_deselected(items=[item for item in items if not here(item)])
+    items[:] = [item for item in items if here(item)]
     seconds: Counter[str] = Counter()
     for item in items:
         for mark in item.iter_markers("slow"):
@@ -72,6 +73,10 @@ def _uses_a_database(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
     touching = fixtures & {"db", "transactional_db", "django_db_setup", "live_server"}
     return bool(touching) or item.get_closest_marker("django_db") is not None
+
+
+def _is_for_any_database(item: pytest.Item) -> bool:
+    return item.get_closest_marker("postgres") is None
 
 
 def _start_surroundings() -> None:

@@ -127,7 +127,7 @@ def make_history(
 
 def _live_through(part: Part, bot: BotConfig, *, end: datetime, days: int) -> int:
     got = 0
-    for some in [days, *(other for other in TRIES if other <= days)]:
+    for some in [days, *(other for other in TRIES if other < days)]:
         try:
             history.write(
                 bot,

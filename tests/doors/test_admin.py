@@ -66,34 +66,32 @@ def test_every_table_that_an_operator_needs_is_there() -> None:
     assert missing == {"Installation", "DecisionCandles", "AlertScan", "AlertSettings"}
 
 
-def test_no_admin_page_shows_a_secret(as_operator: Client, content: Content) -> None:
+def test_no_admin_page_shows_a_secret_or_reads_an_encrypted_column(
+    as_operator: Client, content: Content
+) -> None:
     stored = ApiToken.objects.get(name="script").digest
-    for address, text in pages(as_operator):
+    with CaptureQueriesContext(connection) as queries:
+        shown = pages(as_operator)
+    for address, text in shown:
         for secret in (*CANARIES, content.token, stored):
             assert secret not in text, address
-    assert content.key.last4 in as_operator.get(url(ApiKey, "changelist")).content.decode()
-
-
-def test_no_admin_page_reads_an_encrypted_column(as_operator: Client, content: Content) -> None:
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        pages(as_operator)
+    assert content.key.last4 in dict(shown)[url(ApiKey, "changelist")]
     for query in queries.captured_queries:
         assert '"secret_key"' not in query["sql"]
         assert '"secret_url"' not in query["sql"]
 
 
-@pytest.mark.parametrize("model", READ_ONLY, ids=lambda m: m.__name__)
 def test_the_ledger_cannot_be_written(
-    model: type[Any], as_operator: Client, content: Content
+    as_operator: Client, content: Content, subtests: pytest.Subtests
 ) -> None:
-    row = model._default_manager.first()
-    assert row is not None
-    for page in ("change", "delete"):
-        answer = as_operator.post(url(model, page, row.pk), {"post": "yes"})
-        assert answer.status_code == 403, page
-    assert as_operator.post(url(model, "add"), {}).status_code == 403
+    for model in READ_ONLY:
+        with subtests.test(model.__name__):
+            row = model._default_manager.first()
+            assert row is not None
+            for page in ("change", "delete"):
+                answer = as_operator.post(url(model, page, row.pk), {"post": "yes"})
+                assert answer.status_code == 403, page
+            assert as_operator.post(url(model, "add"), {}).status_code == 403
 
 
 def test_users_are_deactivated_not_deleted(as_operator: Client, alice: User) -> None:

@@ -10,6 +10,7 @@ from bots.models import ApiToken, BotConfig, BotState, Command, User
 from bots.models.token import SCOPES
 from tests.doors.client import KEY, PAPER, Answer, Caller, signed_in
 from tests.doors.content import CANARIES, Content, fill
+from tests.undone import undone
 
 MOVE = {"currency": "USDT", "amount": "1", "direction": "to_spot"}
 #: A document of nobody's settings, and one of a bot.
@@ -65,9 +66,6 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("POST", "/accounts/{account}/transfers", "keys", MOVE),
     ("POST", "/accounts/{account}/transfers/{transfer}/close", "keys", {"moved": True}),
 ]
-every_route = pytest.mark.parametrize(
-    ("method", "path", "scope", "body"), ROUTES, ids=[f"{r[0]} {r[1]}" for r in ROUTES]
-)
 
 
 @pytest.fixture
@@ -104,18 +102,25 @@ def test_the_table_names_every_route() -> None:
     assert known == {(method, path.partition("?")[0]) for method, path, _, _ in ROUTES}
 
 
-@every_route
 def test_a_route_answers_its_owner_with_its_scope_and_nobody_else(
-    method: str, path: str, scope: str, body: Any, content: Content, mallory: User
+    content: Content, mallory: User, subtests: pytest.Subtests
+) -> None:
+    for method, path, scope, body in ROUTES:
+        with subtests.test(f"{method} {path}"), undone():
+            call = (method, filled(path, content), body_of(path, body, content))
+            _a_route_is_the_owners(call, path, scope, content, mallory)
+
+
+def _a_route_is_the_owners(
+    call: tuple[str, str, Any], path: str, scope: str, content: Content, mallory: User
 ) -> None:
     """Those who are refused come first: they leave everything as it was."""
-    call = (method, filled(path, content), body_of(path, body, content))
     _without_credentials_nothing_is_said(Caller()(*call))
     too_few = Caller(content.owner, *(name for name in SCOPES if name != scope))(*call)
     assert too_few.status == 403
     assert f"'{scope}'" in too_few.body["detail"]
     before = BotConfig.objects.values().get(pk=content.bot.pk)
-    _a_stranger_learns_nothing(method, path, content, Caller(mallory)(*call))
+    _a_stranger_learns_nothing(call[0], path, content, Caller(mallory)(*call))
     assert BotConfig.objects.values().get(pk=content.bot.pk) == before
     assert content.owner.accounts.filter(key__isnull=False).count() == 1
     _the_owner_sees_no_secret(content, Caller(content.owner, scope)(*call))

@@ -49,7 +49,10 @@ def everything() -> list[list[dict[str, Any]]]:
     return [list(model._default_manager.order_by("pk").values()) for model in COUNTED]
 
 
-def test_the_engine_made_it_and_nothing_has_to_be_put_right() -> None:
+def test_the_engine_made_it_once_for_the_demo_alone_and_nothing_has_to_be_put_right(
+    alice: User,
+) -> None:
+    namesake = bot_of(alice, "Tide rider", symbol="TIDE/USDT")
     begun = timezone.now()
     lines = run("--history", str(DAYS))
     assert [f"history of {name}: {DAYS} days" for name in demo.WITH_A_PAST] == lines[:5]
@@ -58,7 +61,8 @@ def test_the_engine_made_it_and_nothing_has_to_be_put_right() -> None:
     for bot in BotConfig.objects.exclude(state=None):
         assert recompute.recompute(bot.pk, by=None, via="command") == []
     assert everything() == before
-    for bot in BotConfig.objects.filter(name__in=demo.WITH_A_PAST).select_related("state"):
+    bots = BotConfig.objects.filter(owner__username=demo.NAME)
+    for bot in bots.filter(name__in=demo.WITH_A_PAST).select_related("state"):
         # Each tick left its decision, and nothing else did.
         assert sum(row.count for row in Decision.objects.filter(bot=bot)) == bot.state.fence
         days = DayStats.objects.filter(bot=bot, day__lt=timezone.now().date())
@@ -76,11 +80,29 @@ def test_the_engine_made_it_and_nothing_has_to_be_put_right() -> None:
     assert BotState.objects.get(bot__name="One trade a day").status == "paused"
     assert BotState.objects.get(bot__name="ETH holder").in_position
     # The past goes over into the present: the next tick is the worker's, at the same prices.
-    rider = BotConfig.objects.get(name="Tide rider")
+    rider = bots.get(name="Tide rider")
     assert tick.run(rider.pk) is not None
     assert invariants.check() == []
+    _a_second_run_changes_nothing()
+    _nobody_else_gets_a_past(namesake)
 
 
+def _a_second_run_changes_nothing() -> None:
+    before = everything()
+    lines = run("--history", str(DAYS))
+    assert lines[0].startswith("bot ")
+    assert everything() == before
+    assert not demo.is_unfinished()
+
+
+def _nobody_else_gets_a_past(bot: BotConfig) -> None:
+    given = cast.make_history(bot.owner, end=timezone.now(), days=1, pause=lambda: None)
+    assert list(given) == []
+    assert BotState.objects.filter(bot=bot).count() == 0
+    assert demo.awaiting(bot.owner, [bot]) == []
+
+
+@pytest.mark.replay
 def test_two_weeks_show_one_that_wins_and_one_that_loses() -> None:
     end = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
     user, _ = cast.make_user()
@@ -96,15 +118,6 @@ def test_two_weeks_show_one_that_wins_and_one_that_loses() -> None:
     assert min(day.pnl for day in days) < 0 < max(day.pnl for day in days)
     paused = StateEvent.objects.filter(bot=scalper.pk, move="pause")
     assert {event.new_reason for event in paused} == {"max_daily_loss"}
-
-
-def test_a_second_run_changes_nothing() -> None:
-    run("--history", "1")
-    before = everything()
-    lines = run("--history", "1")
-    assert lines[0].startswith("bot ")
-    assert everything() == before
-    assert not demo.is_unfinished()
 
 
 def test_what_was_killed_in_the_middle_starts_over_and_never_doubles(
@@ -146,19 +159,10 @@ def test_a_machine_that_is_too_slow_gets_the_bots_without_a_past(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(history, "LONGEST_SECONDS", 0.0)
-    assert run("--history", "14")[1] == "history of Tide rider: 0 days"
+    assert run("--history", "4")[1] == "history of Tide rider: 0 days"
     assert BotState.objects.get(bot__name="Tide rider").text == "pending (start)"
     assert not StateEvent.objects.filter(at__lt=timezone.now() - timedelta(hours=1)).exists()
     assert invariants.check() == []
-
-
-def test_nobody_but_the_demo_gets_a_past(alice: User) -> None:
-    bot = bot_of(alice, "Tide rider", symbol="TIDE/USDT")
-    run("--history", "1")
-    made = cast.make_history(alice, end=timezone.now(), days=1, pause=lambda: None)
-    assert list(made) == []
-    assert BotState.objects.filter(bot=bot).count() == 0
-    assert demo.awaiting(alice, [bot]) == []
 
 
 def test_a_bot_that_was_started_or_deleted_meanwhile_is_left_alone() -> None:

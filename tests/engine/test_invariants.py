@@ -24,6 +24,7 @@ from bots.models import (
 )
 from tests.engine.bench import Bench, D, make_bot
 from tests.engine.conftest import Maker
+from tests.undone import undone
 
 
 def sql(statement: str, *values: Any) -> None:
@@ -266,14 +267,14 @@ def sound(bench: Maker) -> Bench:
     return b
 
 
-@pytest.mark.parametrize(("plant", "code"), PLANTED, ids=[row[0].__name__ for row in PLANTED])
-def test_a_planted_violation_is_found(
-    sound: Bench, plant: Callable[[Bench], None], code: str
-) -> None:
-    plant(sound)
-    found = invariants.check()
-    assert code in {violation.code for violation in found}, found
-    assert all(str(violation).startswith("I") for violation in found)
+def test_a_planted_violation_is_found(sound: Bench, subtests: pytest.Subtests) -> None:
+    for plant, code in PLANTED:
+        with subtests.test(plant.__name__), undone():
+            plant(sound)
+            found = invariants.check()
+            assert code in {violation.code for violation in found}, found
+            assert all(str(violation).startswith("I") for violation in found)
+    assert invariants.check() == []
 
 
 def test_each_rule_finds_something_of_what_is_planted() -> None:

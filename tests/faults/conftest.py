@@ -53,7 +53,7 @@ pytest.register_assert_rewrite("tests.faults.stage", "tests.whole.ledger")
 
 on_postgres = os.environ.get("TEST_DATABASE", "sqlite") == "postgres"
 #: Every row is a test on PostgreSQL; on SQLite those whose outcome the database has a say in.
-DECISIVE = ("test_kills.py", "test_answers.py", "test_restart.py", "test_sqlite.py")
+DECISIVE = ("test_kills.py", "test_restart.py", "test_sqlite.py")
 collect_ignore = (
     ["test_sqlite.py"]
     if on_postgres

@@ -12,13 +12,14 @@ import pytest
 from bots.models import BotConfig, BotState, Command, Decision, Fill, Order
 from tests.doors.client import Caller
 from tests.faults import stage
+from tests.faults.conftest import on_postgres
 from tests.faults.stage import FENCE, HEALED, LEASE, SWEEP, Traps
 from tests.testexchange import ExchangeControl
 from tests.whole.api import wait_for
 from tests.whole.ledger import our_orders
 from tests.whole.processes import Beat, Worker, wait_until
 
-pytestmark = pytest.mark.long(seconds=80)
+pytestmark = pytest.mark.long(seconds=80 if on_postgres else 50)
 
 #: Both ways: the same must hold for what opens a position and for what closes it.
 BOTH = pytest.mark.parametrize("kind", ["enter", "exit"])
@@ -122,6 +123,7 @@ def test_K3_killed_before_the_answer_the_order_is_adopted(kind: str, scene: Scen
     scene.assert_all_holds()
 
 
+@pytest.mark.postgres
 def test_K3_killed_while_the_request_is_held_back_it_comes_too_late(scene: Scene) -> None:
     # Held back for longer than recvWindow: then the exchange refuses what the dead one sent.
     scene.exchange.add_fault("hang", path="api/v3/order", method="POST", seconds=2.5)
@@ -180,6 +182,7 @@ def test_K5_killed_before_the_release_the_order_stands(
     scene.assert_all_holds()
 
 
+@pytest.mark.postgres
 def test_K7_frozen_past_the_fence_the_late_request_is_refused(
     scene: Scene, worker: Worker, worker_env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -226,6 +229,7 @@ GROUP = {
 }
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize("point", GROUP)
 def test_K8_the_whole_worker_killed_ticks_again(point: str, scene: Scene, worker: Worker) -> None:
     bot = scene.bot
@@ -249,6 +253,7 @@ def test_K8_the_whole_worker_killed_ticks_again(point: str, scene: Scene, worker
     scene.assert_all_holds()
 
 
+@pytest.mark.postgres
 def test_K8_killed_between_two_ticks_nothing_is_interrupted(scene: Scene, worker: Worker) -> None:
     stage.ask(scene.bot, "enter")
     scene.wait_until_done("enter")

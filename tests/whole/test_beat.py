@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from bots import control, invariants, reset, schedule
@@ -71,6 +72,7 @@ def test_the_sweep_rolls_over_a_day_that_ended_and_the_bot_goes_on(
     assert reset.roll_over(timezone.now()) == []
 
 
+@pytest.mark.slow(seconds=7)
 def test_alerts_leave_by_themselves_and_a_channel_that_hangs_holds_up_no_tick(
     platform: Platform, alice: User, as_alice: Caller
 ) -> None:

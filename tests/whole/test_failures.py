@@ -21,6 +21,9 @@ from tests.whole.api import state_of, wait_for
 from tests.whole.conftest import MakeBot
 from tests.whole.processes import Worker, wait_until
 
+# What the exchange does is told alike on any database.
+pytestmark = pytest.mark.slow(seconds=0.7)
+
 Tick = Callable[[int], Outcome | None]
 
 

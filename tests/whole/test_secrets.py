@@ -102,6 +102,7 @@ FAULTS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow(seconds=10)
 def test_a_key_leaves_no_trace_outside_its_encrypted_columns(
     worker: Worker,
     exchange: ExchangeControl,
