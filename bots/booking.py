@@ -11,6 +11,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from bots.lease import Held, LeaseLost, level_columns
 from bots.models import BotState, DayStats, Fill, Funding, Order
@@ -96,7 +97,7 @@ def book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> D
         changes |= position_columns(position, held.bot.risk_settings, before)
         changes["lots"] = lots_column(lots)
         if turned_at is not None:
-            changes |= _turned_columns(row, position, realized, turned_at)
+            changes |= _turned_columns(row, order, position, realized, turned_at)
         _write(held, changes)
     return booked
 
@@ -141,7 +142,7 @@ def _write(held: Held, changes: dict[str, Any]) -> None:
 
 
 def _turned_columns(
-    row: BotState, position: folds.Position, realized: Decimal, at: datetime
+    row: BotState, order: Order, position: folds.Position, realized: Decimal, at: datetime
 ) -> dict[str, Any]:
     """Return what becomes of a row whose position was opened, closed or turned round at `at`.
 
@@ -152,8 +153,10 @@ def _turned_columns(
         return changes
     changes |= {"protection": "", "protection_message": "", "liquidation_price": None}
     if row.position_opened_at is not None:
-        # Whole position, not last order: it may have been left in parts.
-        since = Fill.objects.filter(bot_id=row.pk, at__gt=row.position_opened_at)
+        # Whole position, not last order: it may have been left in parts. And the last order too
+        # where it came in the same millisecond.
+        later = Q(at__gt=row.position_opened_at) | Q(order=order)
+        since = Fill.objects.filter(later, bot_id=row.pk)
         realized = sum(since.values_list("realized_pnl", flat=True), ZERO)
     if realized < 0:
         changes["last_loss_at"] = at

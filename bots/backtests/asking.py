@@ -133,10 +133,15 @@ def _check(
     if errors:
         raise ValidationError(errors)
     try:
-        plan = plans.plan_of(bot, plans.no_candles(bot), terms=perpetuals.terms_of(assumed))
+        plan = plans.plan_of(
+            bot,
+            plans.no_candles(bot),
+            costs=plans.costs_in(assumed),
+            terms=perpetuals.terms_of(assumed),
+        )
         plan.check()
     except (Unsupported, plans.NoRules) as error:
-        raise ValidationError(str(error)) from None
+        raise ValidationError(validity.in_words(error)) from None
     except strategies.UnknownStrategy as error:
         raise ValidationError({"strategy": str(error)}) from None
     if vary:

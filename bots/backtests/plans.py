@@ -101,7 +101,12 @@ def draft_of(run: BacktestRun) -> BotConfig:
 
 def costs_of(run: BacktestRun) -> Costs:
     """Return what a run assumes that trading costs."""
-    perc = {name: Decimal(run.assumed[f"{name}_perc"]) for name in ("fee", "slippage", "spread")}
+    return costs_in(run.assumed)
+
+
+def costs_in(assumed: Mapping[str, Any]) -> Costs:
+    """Return the costs among a run's assumptions."""
+    perc = {name: Decimal(assumed[f"{name}_perc"]) for name in ("fee", "slippage", "spread")}
     return Costs(
         fee_rate=perc["fee"] / HUNDRED,
         slippage=perc["slippage"] / HUNDRED,

@@ -31,6 +31,12 @@ def translated(message: Message) -> str:
     return gettext(message.msgid) % message.params if message.params else gettext(message.msgid)
 
 
+def in_words(error: Exception) -> str:
+    """Return what an error says, in the active language where it is a strategy's message."""
+    said = error.args[0] if error.args else None
+    return translated(said) if isinstance(said, Message) else str(error)
+
+
 def errors_of(bot: "BotConfig") -> dict[str, Any]:
     """Return what is wrong with a bot's settings, field by field; also completes its params."""
     errors: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from bots.backtests.figures import instant
 from bots.backtests.results import Kept
 from bots.forms.backtest import label_of
 from bots.models import BacktestRun, BotConfig
+from bots.models.bot import EntryType, Fallback
 from bots.performance import History
 from bots.sentences import duration
 from bots.templatetags.performance import exit_label
@@ -89,6 +90,8 @@ class Told:
         if self.is_perpetual:
             yield from self._held()
         yield _("Orders"), self._orders
+        if entries := self._entries:
+            yield _("Entries"), entries
         yield _("Trading day"), str(self.run.assumed["zone"])
         yield _("Market rules"), self._rules()
 
@@ -121,7 +124,29 @@ class Told:
     def _orders(self) -> str:
         if strategies.ladder_of(self.run.strategy):
             return _("those of the ladder rest, and trade whole when the price comes to them")
+        if plans.draft_of(self.run).entry_type != EntryType.MARKET:
+            return _("exits at market, entries as limit orders; each filled whole")
         return _("at market, filled whole at once")
+
+    @property
+    def _entries(self) -> str:
+        """How entries that rest are judged; empty where none does."""
+        bot, spread = plans.draft_of(self.run), read(self.run.assumed["spread_perc"])
+        if bot.entry_type == EntryType.MARKET:
+            return ""
+        if not (spread or bot.entry_offset_perc):
+            return _("as limit orders at the one price there is, as no spread is given: at once")
+        given_up = {
+            Fallback.NONE: _("sent anew while the signal stands"),
+            Fallback.MARKET: _("bought at market"),
+        }
+        return _(
+            "limit orders, filled whole at their price when a candle comes to it within"
+            " %(patience)s s; else given up as the next candle opens, and then %(then)s"
+        ) % {
+            "patience": bot.entry_timeout_seconds,
+            "then": given_up[Fallback(bot.entry_fallback)],
+        }
 
     def _rules(self) -> str:
         rules = {name: read(value) for name, value in self.run.assumed["rules"].items()}
@@ -220,7 +245,18 @@ def settings_of(run: BacktestRun) -> list[tuple[str, str]]:
     if perpetuals.is_perpetual(bot.symbol):
         found.append((label_of("direction"), bot.get_direction_display()))
         found.append((label_of("leverage"), str(bot.leverage)))
-    return [(label, text) for label, text in found if text] + list(_params(bot))
+    shown = [(label, text) for label, text in found if text]
+    return [*shown, *_entry(bot), *_params(bot)]
+
+
+def _entry(bot: BotConfig) -> Iterator[tuple[str, str]]:
+    """Yield how entries rest, where they do."""
+    if bot.entry_type == EntryType.MARKET:
+        return
+    yield label_of("entry_type"), str(EntryType(bot.entry_type).label)
+    yield label_of("entry_offset_perc"), number(bot.entry_offset_perc or ZERO)
+    yield label_of("entry_timeout_seconds"), str(bot.entry_timeout_seconds)
+    yield label_of("entry_fallback"), str(Fallback(bot.entry_fallback).label)
 
 
 def _params(bot: BotConfig) -> Iterator[tuple[str, str]]:

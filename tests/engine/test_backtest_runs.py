@@ -264,7 +264,8 @@ def test_the_oldest_ended_ones_go(bot: BotConfig, sent: list[int], settings: Any
         ({"stop_loss_perc": Decimal(500)}, {}, "stop_loss_perc"),
         ({"position_size_fixed": None}, {}, None),
         ({"symbol": "NONE/USDT"}, {}, None),
-        ({"entry_type": "limit", "entry_offset_perc": Decimal(1)}, {}, None),
+        ({"entry_type": "post_only", "entry_timeout_seconds": 300}, {}, None),
+        ({"entry_type": "limit", "entry_timeout_seconds": 5}, {}, None),
     ],
 )
 def test_what_cannot_be_tried_is_refused_at_once(

@@ -150,6 +150,12 @@ def test_what_a_position_earned_in_parts_counts_as_one(
     assert account.state.last_loss_at == (account.at(3_000) if is_loss else None)
 
 
+def test_a_loss_within_the_millisecond_of_the_entry_is_one(account: Account) -> None:
+    account.fill(BUY, ("1", "100", 1_000))
+    account.fill(SELL, ("1", "99", 1_000))
+    assert account.state.last_loss_at == account.at(1_000)
+
+
 @pytest.mark.parametrize(("sold", "is_loss"), [("99", True), ("100", False), ("101", False)])
 def test_without_its_opening_time_the_order_that_closed_it_decides(
     account: Account, sold: str, is_loss: bool

@@ -91,11 +91,15 @@ def test_templates_and_presets_are_tried_too_and_a_run_once_more(
         ({"fee_perc": "99"}, "Between 0 and 50.", 422),
         ({"symbol": "NONE/USDT"}, "not simulated", 422),
         ({"timeframe": "1m", "days": "900"}, "candles of 1m; at most", 422),
+        ({"timeframe": "1h"}, "within the 120 seconds that entries wait", 422),
+        ({}, "Give a spread, or a distance from the market", 422),
     ],
 )
 def test_what_cannot_be_tried_is_said_in_the_form(
     site: Client, bot: BotConfig, values: Any, says: str, status: int
 ) -> None:
+    if "spread" in says or "entries wait" in says:
+        BotConfig.objects.update(entry_type="post_only")
     answer = ask(site, f"bot={bot.pk}", **values)
     assert answer.status_code == status
     assert says in text_of(answer)
@@ -160,6 +164,20 @@ def test_the_result_tells_figures_trades_months_and_what_it_assumes(
     assert (chart["count"], len(chart["fills"])) == (len(kept.bars), len(kept.orders))
     assert site.get(f"/backtests/{run.pk}/candles/?v={chart['v']}").status_code == 204
     assert "<table>" in site.get(f"/backtests/{run.pk}/candles/?table").content.decode()
+
+
+def test_the_result_tells_how_entries_that_rest_are_judged(site: Client, bot: BotConfig) -> None:
+    BotConfig.objects.update(entry_type="post_only", entry_timeout_seconds=400)
+    run = tried(site, bot, spread_perc="0.02")
+    text = text_of(site.get(f"/backtests/{run.pk}/"))
+    assert run.summary["trades"] > 0
+    for words in (
+        "filled whole at their price when a candle comes to it within 400 s",
+        "sent anew while the signal stands",
+        "entries as limit orders",
+        "Entry order limit, never taking",
+    ):
+        assert words in text
 
 
 def test_the_files_add_up_to_the_result(site: Client, bot: BotConfig) -> None:

@@ -132,9 +132,15 @@ def test_a_position_that_stays_open_is_told_with_its_value() -> None:
 
 def test_what_cannot_be_tried_is_said() -> None:
     plan = plan_of([FLAT])
-    limit = replace(plan.settings, entry_type=OrderType.LIMIT)
-    with pytest.raises(Unsupported, match="limit orders"):
-        run(replace(plan, settings=limit))
+    limit = {"entry_type": OrderType.LIMIT, "entry_timeout_seconds": 900}
+    with pytest.raises(Unsupported, match=r"Candles of 1h cannot tell .* more than 900 seconds"):
+        run(replace(plan, settings=replace(plan.settings, **limit)))
+    never_taking = {"entry_type": OrderType.POST_ONLY, "entry_timeout_seconds": 901}
+    with pytest.raises(Unsupported, match="Give a spread, or a distance"):
+        run(replace(plan, settings=replace(plan.settings, **never_taking)))
+    perpetual = replace(plan, rules=replace(RULES, symbol="A/USDT:USDT"))
+    with pytest.raises(Unsupported, match="at market on perpetuals"):
+        run(replace(perpetual, settings=replace(plan.settings, **never_taking)))
 
 
 def test_candles_out_of_order_are_refused() -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bots import control, reset, tick
+from bots.lease import Outcome
 from bots.lifecycle import Duty
 from bots.models import (
     BotConfig,
@@ -35,7 +36,7 @@ SYMBOL = "BTC/USDT"
 ZONE = ZoneInfo("Europe/Istanbul")
 #: A part of each series, or with REPLAY=month all of them.
 IS_WHOLE = os.environ.get("REPLAY") == "month"
-BEGIN, PART, LADDER_PART = 450, 150, 32
+BEGIN, PART, LADDER_PART, RESTING_PART = 450, 150, 32, 90
 FUNDS = D(10_000)
 #: Ticks and steps in which the prices of the series are told.
 STEPS = {
@@ -112,8 +113,12 @@ class Engine:
         if state.duty == Duty.TRADE:
             found = tick.run(self.bot.pk, self.world)
             assert found is not None
-            assert found.action != "failed", found.message
+            assert found.action != "failed" or self.may_refuse(found), found.message
         return BotState.objects.get(pk=self.bot.pk)
+
+    def may_refuse(self, found: Outcome) -> bool:
+        """Whether it is the answer to an entry that must not trade at once, and would have."""
+        return self.bot.entry_type == "post_only" and found.gate == "order_rejected"
 
     def candle(self, at: int) -> None:
         """Look at the opening; while a position is open, watch the price's way to the close."""
@@ -125,33 +130,45 @@ class Engine:
             now = candles.times[at] + quarter * length // 4
             if strategies.ladder_of(self.bot.strategy):
                 state = self.leg(state, begin, end, now)
-            elif not state.in_position:
-                return
-            else:
+                continue
+            if not state.in_position and (limit := self.waits_at(now)) and limit >= end:
+                state, begin = self.tick(now, limit), limit
+            if state.in_position:
                 state = self.tick(now, met(state, begin, end))
+
+    def waits_at(self, now: int) -> Decimal | None:
+        """Return the limit of an entry that rests and whose time is not over at `now`."""
+        row = Order.objects.filter(bot=self.bot, is_settled=False, purpose="entry").first()
+        if row is None or now >= ms(row.created_at) + self.bot.entry_timeout_seconds * 1000:
+            return None
+        return row.price
 
     def leg(self, state: BotState, begin: Decimal, end: Decimal, now: int) -> BotState:
         """Go from one price to another, and tick at each order and level on the way."""
         last, is_first = begin, True
-        while (price := self.ahead(state, last, end, is_first=is_first)) is not None:
+        while (price := self.ahead(state, last, end, now, is_first=is_first)) is not None:
             state, last, is_first = self.tick(now, price), price, False
         waits = state.in_position or state.has_ladder
         return self.tick(now, end) if waits else state
 
     def ahead(
-        self, state: BotState, last: Decimal, end: Decimal, *, is_first: bool
+        self, state: BotState, last: Decimal, end: Decimal, now: int, *, is_first: bool
     ) -> Decimal | None:
         """Return the next price on the way at which an order rests or a level lies."""
         falls, levels = end < last, state.levels
         rows = Order.objects.filter(bot=self.bot, is_settled=False, purpose="rung")
         prices = [row.price for row in rows if row.side == ("buy" if falls else "sell")]
-        prices += [levels.stop, levels.trailing] if falls else [levels.target]
+        prices += [levels.stop, levels.trailing, self.waits_at(now)] if falls else [levels.target]
         # What the price jumped over is met where it begins.
         near = [min(p, last) if falls else max(p, last) for p in prices if p is not None]
         near = [p for p in near if (p >= end if falls else p <= end) and (is_first or p != last)]
         if last == end or not near:
             return None
         return max(near) if falls else min(near)
+
+
+def ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
 
 
 def met(state: BotState, begin: Decimal, end: Decimal) -> Decimal:
@@ -201,7 +218,7 @@ def plan_of(bot: BotConfig, candles: Candles, rules: Rules) -> Plan:
 def booked(bot: BotConfig) -> Iterator[tuple[Any, ...]]:
     for fill in Fill.objects.filter(bot=bot).select_related("order").order_by("pk"):
         yield (
-            round(fill.at.timestamp() * 1000),
+            ms(fill.at),
             fill.trading_day,
             fill.side,
             fill.order.reason,
@@ -251,6 +268,35 @@ def test_a_backtest_has_the_orders_of_the_paper_engine(
     assert {order.is_entry for order in found.orders} == {True, False}
 
 
+#: How entries wait, on each series.
+ENTRIES: list[dict[str, Any]] = [
+    {"entry_type": "limit", "entry_offset_perc": D("0.03")},
+    {
+        "entry_type": "post_only",
+        "entry_offset_perc": D("0.1"),
+        "entry_timeout_seconds": 200,
+        "entry_fallback": "market",
+    },
+    {"entry_type": "limit", "entry_offset_perc": D("0.1"), "entry_timeout_seconds": 310},
+]
+
+
+@pytest.mark.replay
+@pytest.mark.parametrize(
+    ("name", "levels", "waits"),
+    list(zip(SERIES, ["tight", "trailing", "guarded"], ENTRIES, strict=True)),
+)
+def test_entries_that_rest_have_the_orders_of_the_paper_engine(
+    name: str, levels: str, waits: dict[str, Any], trader: User
+) -> None:
+    found = both(trader, name, {"strategy": "macd", **LEVELS[levels], **waits})
+    assert len(found.orders) > 3
+    orders = Order.objects.filter(bot__owner=trader, purpose="entry")
+    assert "entry_timeout" in set(orders.values_list("cancel_reason", flat=True))
+    types = {waits["entry_type"], waits.get("entry_fallback", "none")} - {"none"}
+    assert set(orders.filter(status="filled").values_list("type", flat=True)) == types
+
+
 def grid_on(candles: Candles, lines: int) -> dict[str, Any]:
     """Return a grid over the middle of what the prices of a part span: they leave it both ways."""
     low, high = min(candles.low), max(candles.high)
@@ -288,6 +334,20 @@ def test_rounds_have_the_orders_of_the_paper_engine(
 
 
 @pytest.mark.replay
+def test_rounds_that_begin_with_an_order_at_rest_have_the_orders_of_the_paper_engine(
+    trader: User,
+) -> None:
+    steps = {"step": "0.1", "orders": 3, "begin": "now"}
+    waits = {"entry_type": "limit", "entry_offset_perc": D("0.1"), "entry_timeout_seconds": 400}
+    levels = {"stop_loss_perc": D("0.6"), "take_profit_perc": D("0.2")}
+    values = {"strategy": "dca", "params": steps, "position_size_fixed": D(100)}
+    found = both(trader, "XRPUSDT-perp-5m-2021-11", {**values, **waits, **levels})
+    assert {"signal", "ladder", "take_profit"} <= {order.reason for order in found.orders}
+    orders = Order.objects.filter(bot__owner=trader, purpose="entry")
+    assert "entry_timeout" in set(orders.values_list("cancel_reason", flat=True))
+
+
+@pytest.mark.replay
 def test_the_open_positions_loss_closes_it_and_a_drawdown_ends_it_in_both(trader: User) -> None:
     found = both(trader, "XRPUSDT-perp-5m-2021-11", {"strategy": "macd", **LEVELS["open"]})
     assert "max_daily_loss" in {order.reason for order in found.orders}
@@ -305,6 +365,7 @@ def both(trader: User, name: str, values: dict[str, Any]) -> Result:
     strategy = strategies.get(bot.strategy)
     # A ladder makes four ticks and more of each candle.
     length = LADDER_PART if strategies.ladder_of(bot.strategy) else PART
+    length = min(length, PART if bot.entry_type == "market" else RESTING_PART)
     candles = part_of(candles, strategy.window(strategies.clean(strategy, bot.params)), length)
     plan = plan_of(bot, candles, rules)
     result, engine = backtest.run(plan), Engine(bot, candles, rules)

@@ -4,8 +4,9 @@
 said at each candle. `engine.py` walks the candles by the shared functions, with `book.py` for a
 ledger; `quick.py` does so in the whole numbers of `whole.py` where nothing is in doubt; `scan.py`
 tells both where to look. `carry.py` walks with a perpetual on margin (`margin.py`, by the formulas
-of `perpetual.py`). `climb.py` walks with a ladder of resting orders, which `rack.py` holds;
-`run.py` chooses the way. `result.py` is what came out, `report.py` makes figures of it.
+of `perpetual.py`), `waiting.py` with entries that rest, `climb.py` with a ladder of resting orders,
+which `rack.py` holds; `run.py` chooses the way. `result.py` is what came out, `report.py` makes
+figures of it.
 """
 
 from trading.backtest.perpetual import Rates, Terms

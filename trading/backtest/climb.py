@@ -14,14 +14,14 @@ from trading import risk
 from trading.backtest import signals
 from trading.backtest.engine import Walk
 from trading.backtest.plan import Plan
-from trading.backtest.prices import bid_at, price, quote_of
+from trading.backtest.prices import bid_at, met_by_ask, price, quote_of
 from trading.backtest.rack import Rack
 from trading.backtest.scan import NEVER_HIGH, NEVER_LOW, SLACK
-from trading.execution import View, decide
+from trading.backtest.waiting import Waiting
+from trading.execution import View
 from trading.ladder import Drawn, Ground, Ladder
 from trading.market import Quote, Side
 from trading.risk import Gate
-from trading.rounding import ceil_to
 from trading.strategies import HasLadder
 from trading.view import Decision
 
@@ -41,6 +41,7 @@ class Climb(Walk):
     def __init__(self, plan: Plan, actions: bytes, strategy: HasLadder) -> None:
         super().__init__(plan, actions)
         self.strategy, self.rack = strategy, Rack(self.book)
+        self.waiting = Waiting(self.book)
         self._paused_until = 0
         self._blind, self._sees = _blind(plan), True
         #: What the last look left unchanged; None: the next candle has to be looked at.
@@ -83,7 +84,7 @@ class Climb(Walk):
 
     def _met(self, last: Decimal, end: Decimal, now: int, *, is_first: bool) -> Quote | None:
         """Return the market at the next order or level between two prices; None: there is none."""
-        if not self._waits or last == end:
+        if last == end or not (self._waits or self.waiting.entry):
             return None
         falls = end < last
         best: Quote | None = None
@@ -108,17 +109,12 @@ class Climb(Walk):
                 yield bid_at(self.plan, level, now)
         for rung in self.rack.rungs:
             if falls and rung.side is Side.BUY:
-                yield self._ask_at(rung.price, now)
+                yield met_by_ask(self.plan, rung.price, now)
             elif not falls and rung.side is Side.SELL:
                 yield bid_at(self.plan, rung.price, now)
-
-    def _ask_at(self, level: Decimal, now: int) -> Quote:
-        """Return the market at the moment when its ask is at `level`."""
-        bid = level
-        if self.plan.costs.spread:
-            tick = self.plan.rules.price_tick
-            bid = max(ceil_to(level / (1 + self.plan.costs.spread), tick) - tick, tick)
-        return Quote(symbol=self.plan.rules.symbol, bid=bid, ask=level, last=bid, at=now)
+        entry = self.waiting.at_entry(now)
+        if entry is not None and falls:
+            yield entry
 
     # -- one look ---------------------------------------------------------------------------------
     def _look(self, now: int, quote: Quote, action: int) -> None:
@@ -128,19 +124,20 @@ class Climb(Walk):
             return
         book.turn(now)
         was_open = book.position.is_open
+        self.waiting.settle(quote)
         changed = self.rack.settle(quote)
         if was_open and not book.position.is_open:
             return
         drawn = self._drawn(quote)
         view = self._with_ladder(now, quote, action, drawn)
-        decision = decide(view if self._sees else replace(view, ladder=None))
+        decision = self.waiting.decide(view if self._sees else replace(view, ladder=None))
         if decision.action in ("enter", "exit"):
             self.rack.rungs.clear()
-            book.execute(decision, quote)
+            self.waiting.send(decision, quote)
             return
         if book.position.is_open:
             book.seen(quote.bid)
-        if not self._sees:
+        if not self._sees or self.waiting.entry is not None:
             return  # what rests is left as it is
         changed |= self.rack.keep(decision.rungs, quote)
         if not book.position.is_open and (decision.pause or decision.switch_off):

@@ -79,7 +79,10 @@ class Walk:
         starts = (candles.open, candles.low, candles.high)[quarter - 1]
         begin = quote_of(self.plan, price(starts[at]), now)
         end = quote_of(self.plan, price(ends[at]), now)
-        levels = self._levels()
+        self._way(at, begin, end, quarter)
+
+    def _way(self, at: int, begin: Quote, end: Quote, quarter: int) -> None:
+        levels, now = self._levels(), end.at
         met = _target(levels, begin, end) if quarter == 2 else _stop(levels, begin, end)
         if met is not None:
             self._look(now, bid_at(self.plan, met, now), self.actions[at])

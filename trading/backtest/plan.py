@@ -7,9 +7,10 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from trading.backtest.perpetual import Terms
-from trading.market import Candles, OrderType, Rules
+from trading.market import TIMEFRAMES, Candles, OrderType, Rules
 from trading.risk import Settings
-from trading.strategies import HasLadder, Strategy, Values
+from trading.strategies import HasLadder, Message, Strategy, Values
+from trading.strategies.base import gettext_noop
 from trading.strategies.outside import Outside
 
 MINUTE_MS = 60_000
@@ -25,7 +26,7 @@ def instant(at: int) -> datetime:
 
 
 class Unsupported(ValueError):
-    """A setting that a backtest does not know yet; its text says which."""
+    """A setting that a backtest does not know yet; its text, which may be a Message, says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,11 @@ class Plan:
         return ":" in self.rules.symbol
 
     @property
+    def entries_rest(self) -> bool:
+        """Whether entries are limit orders, which may wait for their price."""
+        return OrderType(self.settings.entry_type) is not OrderType.MARKET
+
+    @property
     def maker_rate(self) -> Decimal:
         """The fee of an order that rested, as a fraction."""
         rate = self.costs.fee_rate
@@ -80,12 +86,37 @@ class Plan:
             self._check_perpetual()
         if isinstance(self.strategy, Outside):
             raise Unsupported("signals from outside: the past has none of them")
-        if OrderType(self.settings.entry_type) is not OrderType.MARKET:
-            raise Unsupported("entries as limit orders: backtests enter at market only")
+        if self.entries_rest:
+            self._check_entries()
 
     def _check_perpetual(self) -> None:
         strategy: object = self.strategy
         if isinstance(strategy, HasLadder):
             raise Unsupported("a ladder on a perpetual: it trades spot markets only")
+        if self.entries_rest:
+            text = gettext_noop("Backtests enter at market on perpetuals, not by limit orders.")
+            raise Unsupported(Message(text))
         if problem := self.terms.problem(self.settings):
             raise Unsupported(problem)
+
+    def _check_entries(self) -> None:
+        """A candle tells where the price went, not when: a quarter is as near as it can be told."""
+        settings, timeframe = self.settings, self.candles.timeframe
+        patience, quarter = settings.entry_timeout_seconds, TIMEFRAMES[timeframe] // 4
+        if patience * 1000 <= quarter:
+            text = gettext_noop(
+                "Candles of %(timeframe)s cannot tell whether the price came within the"
+                " %(patience)s seconds that entries wait: take shorter candles, or let them wait"
+                " for more than %(least)s seconds."
+            )
+            least = str(quarter // 1000)
+            raise Unsupported(
+                Message(text, timeframe=timeframe, patience=str(patience), least=least)
+            )
+        is_near = not settings.entry_offset_perc and not self.costs.spread
+        if settings.entry_type == OrderType.POST_ONLY and is_near:
+            text = gettext_noop(
+                "Entries that never take would all be refused: without a spread bid and ask are"
+                " one price. Give a spread, or a distance from the market."
+            )
+            raise Unsupported(Message(text))

@@ -36,3 +36,12 @@ def ask_at(plan: Plan, level: Decimal, at: int) -> Quote:
     if plan.costs.spread:
         bid = max(floor_to(level * (1 - plan.costs.spread), tick), tick)
     return Quote(symbol=plan.rules.symbol, bid=bid, ask=level, last=level, at=at)
+
+
+def met_by_ask(plan: Plan, level: Decimal, at: int) -> Quote:
+    """Return the market when a falling price has brought its ask to `level`; `last` is its bid."""
+    bid = level
+    if plan.costs.spread:
+        tick = plan.rules.price_tick
+        bid = max(ceil_to(level / (1 + plan.costs.spread), tick) - tick, tick)
+    return Quote(symbol=plan.rules.symbol, bid=bid, ask=level, last=bid, at=at)

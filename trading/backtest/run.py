@@ -7,6 +7,7 @@ from trading.backtest.engine import Walk
 from trading.backtest.plan import Plan, Tell
 from trading.backtest.quick import Quick
 from trading.backtest.result import Result, quickly
+from trading.backtest.waiting import Wait
 from trading.backtest.whole import Doubt
 from trading.history import gaps
 from trading.strategies import HasLadder
@@ -28,6 +29,8 @@ def run(plan: Plan, actions: bytes | None = None, tell: Tell | None = None) -> R
     strategy: object = plan.strategy
     if isinstance(strategy, HasLadder):
         return Climb(plan, actions, strategy).run(found, tell)
+    if plan.entries_rest:
+        return Wait(plan, actions).run(found, tell)
     try:
         walk = Quick(plan, actions)
         walk.run(tell)

@@ -3,8 +3,8 @@
 A set is walked in floats, trade by trade: the first candle that may end a trade is found by the
 strategy's next word and the extremes in between. Amounts and prices are rounded to the market's
 steps as ever, so a set's figures are those of its backtest up to the last bits of a float; tests
-hold both against each other. Sets with limits of the day, a trailing stop or other rules that need
-each candle's clock are run as whole backtests.
+hold both against each other. Sets with limits of the day, a trailing stop, entries that rest or
+other rules that need each candle's clock are run as whole backtests.
 """
 
 import math
@@ -99,9 +99,9 @@ class _Trier:
 
 def _needs_all(plan: Plan) -> bool:
     strategy: object = plan.strategy
-    if isinstance(strategy, HasLadder) or plan.costs.spread or plan.is_perpetual:
+    if isinstance(strategy, HasLadder) or plan.is_perpetual or plan.entries_rest:
         return True
-    if plan.settings.leverage != 1:
+    if plan.costs.spread or plan.settings.leverage != 1:
         return True
     return any(getattr(plan.settings, name) for name in CLOCKED)
 
