@@ -1,5 +1,6 @@
-"""Where candles of the past are: in files under DATA_DIR, or reckoned anew where simulated."""
+"""Where candles and funding rates of the past are: in files, or reckoned anew where simulated."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -9,15 +10,20 @@ from django.conf import settings
 from django.utils import timezone
 
 from bots.connect import feed_of
-from bots.lifecycle import Mode
+from bots.lifecycle import Mode, PositionType
 from bots.models import BotConfig
 from bots.models.validity import SIMULATED
 from bots.world import World
-from trading.archive import Archive, Fetched, Series, Stretch, fetch
+from trading.archive import Archive, Fetched, RateArchive, Series, Stretch, fetch, fetch_rates
 from trading.archive.fetch import Past
+from trading.archive.funding import PastRates
+from trading.backtest import Rates
+from trading.exchange import ExchangeError
 from trading.exchanges.simulated import SimulatedFeed
 from trading.history import History, gaps
 from trading.market import TIMEFRAMES, Candles
+
+log = logging.getLogger(__name__)
 
 Tell = Callable[[float], None]
 
@@ -29,6 +35,11 @@ class Full(Exception):
 def archive() -> Archive:
     """Return this installation's files of candles."""
     return Archive(settings.DATA_DIR / "history")
+
+
+def rate_archive() -> RateArchive:
+    """Return this installation's files of funding rates."""
+    return RateArchive(settings.DATA_DIR / "history")
 
 
 def series_of(bot: BotConfig) -> Series:
@@ -118,3 +129,38 @@ def candles_of(bot: BotConfig, since: int, until: int, tell: Tell) -> History:
         )
     bring(series, bot.position_type, since, until, tell)
     return store.read(series, since, until)
+
+
+def rates_kept(bot: BotConfig, since: int, until: int) -> Rates:
+    """Return what is kept of the funding rates of a bot's market; nothing of a spot market."""
+    if bot.position_type != PositionType.FUTURES:
+        return Rates()
+    told = rate_archive().read(bot.exchange, bot.symbol, since, until)
+    return Rates(told=told.rates, asked=told.asked)
+
+
+def bring_rates(exchange: str, symbol: str, since: int, until: int, tell: Tell) -> int:
+    """Fetch the funding rates that are lacking; how many came (for workers and operators).
+
+    ExchangeError, and what `tell` raises: it hears while an exchange is waited for.
+    """
+    store = rate_archive()
+    if not store.lacking(exchange, symbol, since, until):
+        return 0
+    feed = cast("PastRates", feed_of(exchange, Mode.LIVE, World(), PositionType.FUTURES))
+    sleep = Patient(tell).sleep
+    return fetch_rates(feed, store, exchange, symbol, since, until, sleep=sleep)
+
+
+def rates_of(bot: BotConfig, since: int, until: int, tell: Tell) -> Rates:
+    """Return the funding rates of a bot's market, fetched where they are not there yet.
+
+    For workers. An exchange that does not tell them is no reason to fail: the result says of how
+    many payments the rate is assumed.
+    """
+    if bot.position_type == PositionType.FUTURES:
+        try:
+            bring_rates(bot.exchange, bot.symbol, since, until, tell)
+        except ExchangeError as error:
+            log.warning("funding rates of %s %s: %s", bot.exchange, bot.symbol, error)
+    return rates_kept(bot, since, until)

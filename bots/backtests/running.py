@@ -25,7 +25,7 @@ from bots.backtests.figures import Tried, summary_of
 from bots.models import BacktestRun
 from trading import backtest, strategies
 from trading.archive import Damaged
-from trading.backtest import Plan, Unsupported
+from trading.backtest import Plan, Terms, Unsupported
 from trading.exchange import ExchangeError
 from trading.history import BadHistory, History
 from trading.market import TIMEFRAMES
@@ -178,10 +178,10 @@ def _try(held: Held) -> None:
     except strategies.ParamErrors as error:
         raise Failed(Fault.NOT_TRIED, str(error)) from error
     found = _candles(held, plan, sets.window if sets else plan.strategy.window(plan.values))
-    plan = replace(plan, candles=found.candles)
     since = past.ms(held.run.since)
     if not found.candles.times or found.candles.times[-1] < since:
         raise Failed(Fault.CANDLES, "")
+    plan = replace(plan, candles=found.candles, terms=_terms(held, plan))
     try:
         if sets is None:
             _walk(held, plan, found, since)
@@ -236,6 +236,16 @@ def _candles(held: Held, plan: Plan, window: int) -> History:
         raise Failed(Fault.EXCHANGE, error.text) from error
     except (BadHistory, Damaged, past.Full) as error:
         raise Failed(Fault.CANDLES, str(error)) from error
+
+
+def _terms(held: Held, plan: Plan) -> Terms:
+    """Return a plan's terms with the funding rates of the time that was asked for."""
+
+    def tell(_share: float) -> None:
+        held.tell(Stage.CANDLES, 1)
+
+    bot, since, until = plans.draft_of(held.run), past.ms(held.run.since), past.ms(held.run.until)
+    return replace(plan.terms, rates=past.rates_of(bot, since, until, tell))
 
 
 def _actions(held: Held, plan: Plan) -> bytes:

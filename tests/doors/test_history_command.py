@@ -1,5 +1,6 @@
 """manage.py history: candles of the past in files under DATA_DIR, and backtests that use them."""
 
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,27 @@ def test_candles_come_from_the_exchange_page_by_page(db: None, settings: Any) ->
         finally:
             shared_feed.cache_clear()
     assert "binance BTC/USDT 1m: 2,400 candles" in history("list")
+
+
+def test_a_perpetuals_candles_bring_its_funding_rates(db: None, settings: Any) -> None:
+    """Through the real ccxt, more than a page of hourly ones, and once."""
+    hourly = {"funding_hours": 1, "funding_rate": "-0.00012345"}
+    with TestExchange(config={"futures": hourly}) as server:
+        settings.EXCHANGE_API_BASE = {"binance": server.url}
+        shared_feed.cache_clear()
+        try:
+            now = past.feed_of("binance", "live", past.World()).now() // 3_600_000 * 3_600_000
+            since, until = (past_text(now - hours * 3_600_000) for hours in (1_100, 1_095))
+            words = ("fetch", "binance", "BTC/USDT:USDT", "1h", "--since", since)
+            assert "\n5 funding rates fetched, 5 there" in history(*words, "--until", until)
+            assert "\n1,096 funding rates fetched, 1,101 there" in history(*words)
+            assert "\n0 funding rates fetched, 1,101 there" in history(*words)
+        finally:
+            shared_feed.cache_clear()
+    assert "BTC/USDT:USDT funding: 1,101 rates, " in history("list")
+    kept = past.rate_archive().read("binance", "BTC/USDT:USDT", 0, now + 1).rates
+    assert {rate for _at, rate in kept} == {Decimal("-0.00012345")}
+    assert all(at % 3_600_000 == 0 for at, _rate in kept)
 
 
 def past_text(at: int) -> str:

@@ -1,6 +1,7 @@
 """Backtests on perpetuals as users meet them: form, run, result, the API, no paper bot."""
 
 import csv
+import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +18,8 @@ from bots.backtests import past, plans, results, running
 from bots.models import BacktestRun, BotConfig, Market, User
 from tests.pages.builders import bot_of, sign_in, text_of
 from trading import backtest
-from trading.archive import Part, Series
+from trading.archive import Part, Series, Told
+from trading.exchange import Fault, Unusable
 from trading.exchanges.simulated import SimulatedFeed
 from trading.market import TIMEFRAMES
 
@@ -26,10 +28,21 @@ MARKET = {"exchange": "binance", "symbol": PERP, "timeframe": "15m", "strategy":
 ASKED = {"days": "10", "funds": "1000", "fee_perc": "0.05", "slippage_perc": "0.05"}
 
 
+class Silent:
+    """An exchange that tells no rates."""
+
+    def now(self) -> int:
+        return past.ms(timezone.now())
+
+    def rates(self, symbol: str, since: int) -> list[Any]:
+        raise Unusable(Fault.MARKET_UNKNOWN, "it does not list funding rates")
+
+
 @pytest.fixture
-def bot(alice: User, settings: Any, tmp_path: Path) -> BotConfig:
+def bot(alice: User, settings: Any, tmp_path: Path, monkeypatch: Any) -> BotConfig:
     """Return a futures bot whose market's candles are kept: those of the simulated WAVE/USDT."""
     settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(past, "feed_of", lambda *_args: Silent())
     Market.objects.create(
         exchange="binance",
         mode="live",
@@ -79,6 +92,7 @@ def test_a_futures_bot_is_tried_both_ways_and_all_of_it_is_told(
     assert kept is not None
     # What is kept is what the engine says, on the same candles.
     plan = replace(plans.plan_of_run(run), candles=past.candles_of(bot, *span(run), print).candles)
+    assert plan.terms.rates.told == ()
     result = backtest.run(plan)
     assert kept.orders == result.orders
     assert kept.funding == result.funding
@@ -100,6 +114,24 @@ def test_a_futures_bot_is_tried_both_ways_and_all_of_it_is_told(
 def span(run: BacktestRun) -> tuple[int, int]:
     length, window = TIMEFRAMES[run.timeframe], run.summary["window"]
     return (-(-past.ms(run.since) // length) - window) * length, past.ms(run.until)
+
+
+def test_rates_that_are_kept_count_and_the_others_are_said(site: Client, bot: BotConfig) -> None:
+    middle = past.ms(timezone.now() - timedelta(days=5)) // 28_800_000 * 28_800_000
+    times = range(middle - 20 * 28_800_000, middle, 28_800_000)
+    told = Told(rates=tuple((at, Decimal(0)) for at in times), asked=((times[0], middle),))
+    past.rate_archive().add("binance", PERP, told)
+    run = tried(site, bot, funds="100000")
+    figures, kept = run.summary, results.load(run)
+    assert kept is not None
+    assert 0 < figures["payments_assumed"] < figures["payments"]
+    assert {paid.rate for paid in kept.funding if paid.at < middle} == {Decimal(0)}
+    assert {paid.is_assumed for paid in kept.funding if paid.at >= middle} == {True}
+    out = StringIO()
+    call_command("backtest", str(bot.pk), "--days=10", "--funds=100000", stdout=out)
+    found = re.search(r"in (\d+) payments, (\d+) of them at the assumed", out.getvalue())
+    assert found is not None
+    assert 0 < int(found[2]) < int(found[1])
 
 
 def test_no_paper_bot_is_made_of_it(site: Client, bot: BotConfig) -> None:

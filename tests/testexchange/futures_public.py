@@ -130,3 +130,24 @@ def funding_info(exchange: Exchange, request: Request) -> Response:
             for market in _chosen(exchange, request)[0]
         ]
     )
+
+
+def funding_rates(exchange: Exchange, request: Request) -> Response:
+    """The rates of the past: that of now at each funding time, told some milliseconds late."""
+    market = exchange.futures.market(request.text("symbol"))
+    period, limit = exchange.futures.matcher.funding_ms, request.integer("limit") or 100
+    start, end = request.integer("startTime"), request.integer("endTime") or exchange.clock.now()
+    last = min(end, exchange.clock.now()) // period * period
+    first = last - (limit - 1) * period if start is None else -(-start // period) * period
+    times = range(first, last + 1, period)[: min(limit, 1000)]
+    return Response.json(
+        [
+            {
+                "symbol": market.spec.symbol,
+                "fundingTime": at + 3,
+                "fundingRate": f"{market.funding_rate:.8f}",
+                "markPrice": number(market.mark(exchange.clock.now())),
+            }
+            for at in times
+        ]
+    )

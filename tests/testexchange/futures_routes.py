@@ -28,6 +28,7 @@ FUTURES: dict[tuple[str, str], Route] = {
     ("GET", "fapi/v1/ticker/bookTicker"): Route(handler=public.book_ticker, weight=by_symbol(2, 5)),
     ("GET", "fapi/v1/premiumIndex"): Route(handler=public.premium_index, weight=by_symbol(1, 10)),
     ("GET", "fapi/v1/fundingInfo"): Route(handler=public.funding_info),
+    ("GET", "fapi/v1/fundingRate"): Route(handler=public.funding_rates),
     ("POST", "fapi/v1/order"): _trade(signed.new_order, orders=1),
     ("GET", "fapi/v1/order"): _read(signed.query_order, 1),
     ("DELETE", "fapi/v1/order"): _trade(signed.cancel_order),

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from trading.archive.store import Archive, Part, Series
 from trading.archive.stretches import Stretch
@@ -21,6 +22,7 @@ PAGE = 1000
 LATE_MS = 3_600_000
 
 Row = Sequence[float]
+Answer = TypeVar("Answer")
 
 
 class Past(Protocol):
@@ -76,7 +78,8 @@ def fetch(
         try:
             while block.reach < end:
                 tell((done + block.reach - begin) / every)
-                block.take(_page(feed, series, block.reach, sleep), end)
+                ask = partial(feed.past, series.symbol, series.timeframe, block.reach)
+                block.take(patiently(ask, sleep), end)
         finally:
             block.keep()
         done += end - begin
@@ -84,17 +87,17 @@ def fetch(
     return brought
 
 
-def _page(feed: Past, series: Series, since: int, sleep: Callable[[float], None]) -> Sequence[Row]:
+def patiently(ask: Callable[[], Answer], sleep: Callable[[float], None]) -> Answer:
     """Ask for a page, some times where no answer comes."""
     for attempt in range(TRIES - 1):
         try:
-            return feed.past(series.symbol, series.timeframe, since)
+            return ask()
         except Unreachable as error:
             pause = 2.0**attempt if error.retry_after is None else error.retry_after
             if pause > LONGEST_PAUSE:
                 raise
             sleep(pause)
-    return feed.past(series.symbol, series.timeframe, since)
+    return ask()
 
 
 class _Block:

@@ -5,13 +5,8 @@ there is no candle in one of those, the market had none. A file that is not whol
 checksums of its parts, and counts as missing.
 """
 
-import fcntl
-import os
-import zipfile
-import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from trading.archive import stretches
+from trading.archive.files import SUFFIX, TORN, Damaged, alone, save
 from trading.archive.stretches import Stretch
 from trading.history import History, gaps, gather
 from trading.market import TIMEFRAMES, Candles
@@ -27,13 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("open", "high", "low", "close", "volume")
-SUFFIX = ".npz"
-#: What reading a file raises that is not whole.
-TORN = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
-
-
-class Damaged(OSError):
-    """A file of the archive that is not whole; its text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +122,7 @@ class Archive:
         """
         if not part.asked:
             return
-        with self._alone(series):
+        with alone(self.folder(series)):
             for month, begin, end in stretches.months(part.asked[0][0], part.asked[-1][1]):
                 asked = stretches.cut(part.asked, begin, end)
                 if asked:
@@ -150,15 +139,6 @@ class Archive:
         if merged != known.candles or every != known.asked:
             path = self.folder(series) / f"{month}{SUFFIX}"
             _write(path, Part(candles=merged, asked=every))
-
-    @contextmanager
-    def _alone(self, series: Series) -> Iterator[None]:
-        """Let nobody else write this series meanwhile: what both add is kept."""
-        folder = self.folder(series)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def size(self) -> int:
         """Return how many bytes all files take."""
@@ -220,7 +200,6 @@ def _read(path: Path, series: Series) -> Part:
 
 
 def _write(path: Path, part: Part) -> None:
-    """Write a file that is whole whenever it is there under its name."""
     import numpy as np
 
     arrays: dict[str, NDArray[Any]] = {
@@ -228,12 +207,4 @@ def _write(path: Path, part: Part) -> None:
     }
     arrays["times"] = np.array(part.candles.times, dtype=np.int64)
     arrays["asked"] = np.array(part.asked, dtype=np.int64).reshape(-1, 2)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    save(path, arrays)

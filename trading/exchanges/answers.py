@@ -246,3 +246,21 @@ def candle_rows(answer: object) -> list[tuple[float, ...]]:
         ]
     except (TypeError, ValueError, KeyError):
         raise bad("the answer is no list of candles") from None
+
+
+def rate_rows(answer: object) -> list[tuple[int, Decimal]]:
+    """Return funding rates as (time ms, fraction that longs pay), oldest first."""
+    if not isinstance(answer, list):
+        raise bad("the answer is no list of funding rates")
+    found = []
+    for row in answer:
+        try:
+            at, value = row["timestamp"], Decimal(str(row["fundingRate"]))
+        except (TypeError, KeyError):
+            raise bad("the answer is no list of funding rates") from None
+        except InvalidOperation:
+            raise bad("a funding rate is missing or no number") from None
+        if not isinstance(at, int) or not value.is_finite() or abs(value) >= 1:
+            raise bad(f"a funding rate is {value} at {at}")
+        found.append((at, value))
+    return sorted(found)

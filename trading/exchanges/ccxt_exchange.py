@@ -4,13 +4,14 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
+from decimal import Decimal
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 from trading.exchange import Fault, Refused, Unusable
 from trading.exchanges.account import FENCE_S, CcxtExchange
-from trading.exchanges.answers import bad, candle_rows, ticker_quote
+from trading.exchanges.answers import bad, candle_rows, rate_rows, ticker_quote
 from trading.exchanges.clock import ExchangeClock
 from trading.exchanges.credentials import Credentials
 from trading.exchanges.errors import Call
@@ -145,6 +146,17 @@ class CcxtFeed:
         self._known(symbol, timeframe)
         closed = self.now() - TIMEFRAMES[timeframe]
         return [row for row in self._page(symbol, timeframe, since, PAGE) if row[0] <= closed]
+
+    def rates(self, symbol: str, since: int) -> list[tuple[int, Decimal]]:
+        """Return a page of a perpetual's funding rates from `since` (Unix ms) on, oldest first.
+
+        Unusable(MARKET_UNKNOWN) where ccxt knows no such list at this exchange.
+        """
+        self.markets.known(symbol)
+        if not self._client.raw.has.get("fetchFundingRateHistory"):
+            raise Unusable(Fault.MARKET_UNKNOWN, f"{self.name} does not list funding rates")
+        args = (symbol, since, PAGE)
+        return rate_rows(self._client.call(Call.READ, "fetch_funding_rate_history", *args))
 
     def _known(self, symbol: str, timeframe: str) -> None:
         self.markets.known(symbol)

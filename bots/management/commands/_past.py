@@ -2,6 +2,7 @@
 
 import time
 from argparse import ArgumentParser
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -88,12 +89,19 @@ def costs_of(options: dict[str, Any]) -> Costs:
     )
 
 
-def terms_of(options: dict[str, Any]) -> Terms:
-    """Return on which terms a perpetual is held, by the options; CommandError."""
+def terms_of(bot: BotConfig, found: History, options: dict[str, Any]) -> Terms:
+    """Return on which terms a perpetual is held: by the options, and the rates that are kept.
+
+    CommandError.
+    """
     told, errors = perpetuals.assumed(options["maintenance"], options["funding"])
     for name, text in errors.items():
         raise CommandError(f"--{name.removesuffix('_perc')}: {text}")
-    return perpetuals.terms_of(told)
+    terms, times = perpetuals.terms_of(told), found.candles.times
+    if not times:
+        return terms
+    end = times[-1] + TIMEFRAMES[bot.timeframe]
+    return replace(terms, rates=past.rates_kept(bot, times[0], end))
 
 
 def instant(at: int) -> str:

@@ -42,7 +42,7 @@ class Command(BotCommand):
         try:
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
-            terms = terms_of(options)
+            terms = terms_of(bot, past, options)
             plan = plans.plan_of(
                 bot, past.candles, costs=costs, funds=options["funds"], terms=terms
             )

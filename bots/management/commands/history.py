@@ -83,6 +83,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{series}: {brought.candles:,} candles fetched, {_told(found)}")
         if brought.refused:
             self.stdout.write(f"{brought.refused:,} refused as none, the first: {brought.reason}")
+        if kind == PositionType.FUTURES:
+            self._fetch_rates(series, since, end)
+
+    def _fetch_rates(self, series: Series, since: int, end: int) -> None:
+        where = (series.exchange, series.symbol, since, end)
+        count = past.bring_rates(*where, lambda _share: None)
+        there = len(past.rate_archive().read(*where).rates)
+        self.stdout.write(f"{count:,} funding rates fetched, {there:,} there")
 
     def _import(self, series: Series, path: Path) -> None:
         found = history.read_csv(path, series.symbol, series.timeframe)
@@ -98,6 +106,9 @@ class Command(BaseCommand):
             self.stdout.write("no candles are kept yet")
         for shelf in shelves:
             self.stdout.write(_line(shelf))
+        for exchange, symbol, count, first, last in past.rate_archive().listed():
+            span = f"{written(first)} to {written(last)}"
+            self.stdout.write(f"{exchange} {symbol} funding: {count:,} rates, {span}")
 
 
 def _name(parser: ArgumentParser) -> None:

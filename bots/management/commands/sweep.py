@@ -56,7 +56,7 @@ class Command(BotCommand):
         try:
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
-            terms, funds = terms_of(options), options["funds"]
+            terms, funds = terms_of(bot, past, options), options["funds"]
             plan = plans.plan_of(bot, past.candles, costs=costs, funds=funds, terms=terms)
             chosen = combined(plan, grid)
             connections.close_all()  # forks must not share one
