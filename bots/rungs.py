@@ -21,6 +21,8 @@ from trading.risk import Gate
 
 #: After a refused rung the same one is not tried again before this has passed.
 PATIENCE = timedelta(minutes=5)
+#: So many of the newest orders are looked through for it: more than a grid can send at once.
+NEWEST = 60
 
 
 def keep(held: Held, wanted: Sequence[Rung], rules: Rules, exchange: Exchange) -> Outcome | None:
@@ -96,14 +98,21 @@ def _held_up(reason: Reason, text: str, order: Order | None) -> Outcome:
 
 
 def _just_refused(held: Held, rung: Rung) -> str:
-    """Return why the same rung was refused minutes ago; empty: it was not."""
-    rows = Order.objects.filter(
-        bot=held.bot,
-        purpose=Order.Purpose.RUNG,
-        status=OrderStatus.REJECTED,
-        level=rung.level,
-        side=rung.side,
-        created_at__gt=held.started - PATIENCE,
-    ).order_by("-pk")
-    same = (row for row in rows if (row.price, row.amount) == (rung.price, rung.amount))
-    return next((row.message or row.status for row in same), "")
+    """Return why the same rung was refused minutes ago; empty: it was not.
+
+    Looked for among the bot's newest orders alone: over the years a grid has very many.
+    """
+    rows = Order.objects.filter(bot=held.bot).order_by("-pk")
+    columns = ("purpose", "status", "level", "side", "price", "amount", "created_at", "message")
+    same = [
+        Order.Purpose.RUNG,
+        OrderStatus.REJECTED,
+        rung.level,
+        rung.side,
+        rung.price,
+        rung.amount,
+    ]
+    for *told, created_at, message in rows.values_list(*columns)[:NEWEST]:
+        if told == same and created_at > held.started - PATIENCE:
+            return message or OrderStatus.REJECTED
+    return ""
