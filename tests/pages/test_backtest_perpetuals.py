@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from bots.backtests import past, plans, results, running
 from bots.models import BacktestRun, BotConfig, Market, User
+from tests.doors.client import Caller
 from tests.pages.builders import bot_of, sign_in, text_of
 from trading import backtest
 from trading.archive import Part, Series, Told
@@ -157,6 +158,17 @@ def test_a_spot_bot_may_be_tried_there_and_terms_that_are_none_are_refused(
         answer = site.post(f"/backtests/new/?bot={bot.pk}", form)
         assert answer.status_code == 422
         assert name in answer.context["form"].errors
+
+
+def test_the_api_takes_the_terms(alice: User, bot: BotConfig) -> None:
+    caller, body = Caller(alice), {"bot_config_id": bot.pk, "days": 3}
+    asked = caller.post("/backtests", {**body, "maintenance_perc": "0.4", "funding_perc": "-0.01"})
+    told = asked.body["assumed"]
+    assert (told["maintenance_perc"], told["funding_perc"]) == ("0.4", "-0.01")
+    assert running.run(asked.body["id"]) is not None
+    figures = caller.get(f"/backtests/{asked.body['id']}").body["summary"]
+    assert {"gross", "funding", "payments", "payments_assumed", "liquidations"} <= set(figures)
+    assert caller.post("/backtests", {**body, "funding_perc": "9"}).status == 422
 
 
 def test_the_command_tells_terms_and_parts(bot: BotConfig) -> None:

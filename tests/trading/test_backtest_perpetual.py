@@ -14,7 +14,8 @@ from trading.backtest import Costs, Plan, Rates, Result, Terms, Unsupported, rep
 from trading.backtest.carry import Carry
 from trading.backtest.perpetual import liquidated_at, payment
 from trading.backtest.signals import BUY, NONE, SELL
-from trading.market import Candles, Rules
+from trading.backtest.sweep import sweep
+from trading.market import Candles, OrderType, Rules
 from trading.risk import Settings
 from trading.sizing import liquidation_price
 from trading.strategies import clean, get
@@ -208,11 +209,24 @@ def test_what_cannot_be_held_is_said() -> None:
     plan = plan_of([FLAT])
     with pytest.raises(Unsupported, match="liquidated at once"):
         run(replace(plan, settings=replace(plan.settings, leverage=40)))
-    with pytest.raises(Unsupported, match="fraction"):
+    with pytest.raises(Unsupported, match="on perpetuals, not by limit"):
+        run(replace(plan, settings=replace(plan.settings, entry_type=OrderType.LIMIT)))
+    with pytest.raises(Unsupported, match="from 0 up to 100"):
         run(replace(plan, terms=Terms(maintenance=D(1))))
     grid = get("dca")
     with pytest.raises(Unsupported, match="ladder"):
         run(replace(plan, strategy=grid, values=clean(grid, {})))
+
+
+def test_a_sweep_tries_each_set_as_a_whole_backtest() -> None:
+    candles = from_closes(random_walk(400, seed=3, start=100.0, step=0.01))
+    plan = plan_on(candles, costs=Costs(), terms=Terms(every_ms=20 * 60_000))
+    (one,) = sweep(plan, [{"stop_loss_perc": "2"}])
+    exact = replace(plan, settings=replace(plan.settings, stop_loss_perc=D(2)))
+    found = report(exact, run(exact))
+    assert (one.pnl, one.value) == (float(found.pnl), float(found.value))
+    assert found.summary.trades > 3
+    assert found.payments > 0
 
 
 # -- At random ------------------------------------------------------------------------------------
@@ -237,11 +251,11 @@ costs = st.builds(
     spread=st.sampled_from([D(0), D("0.0013")]),
 )
 walks = st.builds(
-    lambda seed, step: from_closes(random_walk(300, seed=seed, start=100.0, step=step)),
+    lambda seed, step: from_closes(random_walk(200, seed=seed, start=100.0, step=step)),
     st.integers(0, 10**6),
     st.sampled_from([0.002, 0.01, 0.03]),
 )
-words = st.lists(st.sampled_from(b"\x00\x00\x00\x01\x02"), min_size=300, max_size=300).map(bytes)
+words = st.lists(st.sampled_from(b"\x00\x00\x00\x01\x02"), min_size=200, max_size=200).map(bytes)
 terms = st.builds(
     Terms,
     maintenance=st.sampled_from([D("0.004"), D("0.025"), D("0.045")]),
@@ -257,8 +271,8 @@ class Slow(Carry):
         return at if at < len(self.candles) else None
 
 
-@settings(max_examples=30, deadline=None)
-@given(candles=walks, said=words, values=chosen, cost=costs, held=terms, cut=st.integers(1, 299))
+@settings(max_examples=20, deadline=None)
+@given(candles=walks, said=words, values=chosen, cost=costs, held=terms, cut=st.integers(1, 199))
 def test_sums_hold_nothing_is_foreseen_and_passing_over_changes_nothing(
     candles: Candles, said: bytes, values: dict[str, Any], cost: Costs, held: Terms, cut: int
 ) -> None:
@@ -282,6 +296,7 @@ def test_sums_hold_nothing_is_foreseen_and_passing_over_changes_nothing(
     assert Slow(plan, said).run(()) == result
 
 
+@settings(max_examples=40)
 @given(
     value=st.decimals("10", "100000", places=2),
     leverages=st.tuples(st.integers(1, 39), st.integers(1, 39)),
@@ -299,7 +314,7 @@ def test_more_leverage_never_moves_the_liquidation_away(
         assert near <= far if is_short else near >= far
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), said=words, stop=maybe, target=maybe)
 def test_a_short_on_mirrored_candles_moves_as_the_long_did(
     seed: int, said: bytes, stop: Decimal | None, target: Decimal | None
@@ -308,7 +323,7 @@ def test_a_short_on_mirrored_candles_moves_as_the_long_did(
 
     With a maintenance margin the two liquidations would not lie equally far away.
     """
-    moves = [round(one - 100, 2) for one in random_walk(300, seed=seed, start=100.0, step=0.004)]
+    moves = [round(one - 100, 2) for one in random_walk(200, seed=seed, start=100.0, step=0.004)]
     signs = {1: BUY, -1: SELL}
     found = []
     for sign in (1, -1):

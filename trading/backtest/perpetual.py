@@ -7,6 +7,8 @@ from decimal import Decimal
 from trading.market import EXACT, quantize
 from trading.risk import Settings
 from trading.sizing import MAINTENANCE
+from trading.strategies import Message
+from trading.strategies.base import gettext_noop
 
 ZERO, ONE = Decimal(0), Decimal(1)
 #: Binance pays funding at 00:00, 08:00 and 16:00 UTC unless a market says otherwise.
@@ -56,16 +58,18 @@ class Terms:
     every_ms: int = EIGHT_HOURS
     rates: Rates = field(default_factory=Rates)
 
-    def problem(self, settings: Settings) -> str:
-        """Return why a position cannot be held on these terms; "": it can."""
+    def problem(self, settings: Settings) -> Message | None:
+        """Return why a position cannot be held on these terms; None: it can."""
         if not ZERO <= self.maintenance < ONE:
-            return "the maintenance margin is a fraction from 0 up to 1"
+            return Message(gettext_noop("The maintenance margin is from 0 up to 100 percent."))
         if self.maintenance * settings.leverage >= ONE:
-            return (
-                f"leverage {settings.leverage} with a maintenance margin of"
-                f" {self.maintenance * 100:f} %: each position would be liquidated at once"
+            text = gettext_noop(
+                "With leverage %(leverage)s and %(rate)s %% maintenance margin each position would"
+                " be liquidated at once."
             )
-        return ""
+            rate = f"{(self.maintenance * 100).normalize():f}"
+            return Message(text, leverage=str(settings.leverage), rate=rate)
+        return None
 
     def dues(self, since: int, until: int) -> Iterator[Due]:
         """Yield the funding times from `since` up to, not with, `until`, oldest first."""
