@@ -246,8 +246,14 @@ def _counts(tried: Tried) -> dict[str, Any]:
             plan, tried.candles, tried.past, warmed=tried.warmed, window=window, end=result.end
         ),
         "orders": len(result.orders),
+        **_waits(result),
         "ended": result.ended.value if result.ended else None,
     }
+
+
+def _waits(result: Result) -> dict[str, int]:
+    waits = result.waits
+    return {} if waits is None else {"entries_sent": waits.sent, "entries_filled": waits.filled}
 
 
 def candles_of(

@@ -1,6 +1,7 @@
 """manage.py backtest: a bot tried on a file or on the simulated market, and nothing written."""
 
 import csv
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,12 @@ def test_the_simulated_market_needs_no_file(alice: User) -> None:
     bot = control.create(alice, fields)
     text = backtest(bot.pk, days=3)
     assert "288 candles" in text
+    waits = {"entry_type": "limit", "entry_offset_perc": "0.1", "entry_timeout_seconds": 900}
+    BotConfig.objects.update(**waits)
+    waited = backtest(bot.pk, days=3)
+    assert "assumed: entries as limit orders" in waited
+    assert "within 900 s" in waited
+    assert re.search(r"entry orders [1-9]\d*, filled [1-9]", waited)
     assert "buy and hold" in text
 
 

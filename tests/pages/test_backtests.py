@@ -170,8 +170,10 @@ def test_the_result_tells_how_entries_that_rest_are_judged(site: Client, bot: Bo
     BotConfig.objects.update(entry_type="post_only", entry_timeout_seconds=400)
     run = tried(site, bot, spread_perc="0.02")
     text = text_of(site.get(f"/backtests/{run.pk}/"))
-    assert run.summary["trades"] > 0
+    sent, filled = (run.summary[f"entries_{what}"] for what in ("sent", "filled"))
+    assert 0 < filled <= sent
     for words in (
+        f"Entry orders filled {filled} of {sent}",
         "filled whole at their price when a candle comes to it within 400 s",
         "sent anew while the signal stands",
         "entries as limit orders",

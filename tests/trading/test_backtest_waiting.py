@@ -9,6 +9,7 @@ import pytest
 from tests.trading.candles import series
 from tests.trading.test_backtest import FLAT, FREE, HOUR, RULES, D, Row, T, plan_of, told
 from trading.backtest import Costs, Plan, Result, actions, climb, run, waiting
+from trading.backtest.result import Waits
 from trading.backtest.signals import BUY, NONE, SELL
 from trading.backtest.sweep import sweep
 from trading.market import Candles
@@ -81,6 +82,9 @@ def test_after_its_time_it_is_placed_anew_at_the_price_of_then_or_bought_at_mark
     costs = Costs(fee_rate=D(0), slippage=D("0.01"))
     market = trade(rows, said, entry_fallback="market", costs=costs)
     assert told(market) == [("buy", "signal", D("20.20"), 12)]
+    assert market.waits == Waits(sent=1, filled=0)
+    again = trade(rows, said).waits
+    assert again == Waits(sent=2, filled=1)
 
 
 def test_the_fill_counts_on_its_own_day_and_ends_a_day_of_one_trade() -> None:

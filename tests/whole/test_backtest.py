@@ -374,6 +374,10 @@ def both(trader: User, name: str, values: dict[str, Any]) -> Result:
     assert list(told(result)) == list(booked(bot))
     state = BotState.objects.get(pk=bot.pk)
     assert result.position == state.position
+    if result.waits is not None:
+        waited = Order.objects.filter(bot=bot, purpose="entry", price__isnull=False)
+        filled = waited.filter(status="filled")
+        assert (result.waits.sent, result.waits.filled) == (waited.count(), filled.count())
     stats = DayStats.objects.filter(bot=bot).exclude(trades=0, pnl=0)
     days = {row.day: (row.pnl, row.trades) for row in stats}
     found = {day: (one.pnl, one.trades) for day, one in result.days.items()}

@@ -16,6 +16,7 @@ from trading.backtest.engine import Walk
 from trading.backtest.plan import Plan
 from trading.backtest.prices import bid_at, met_by_ask, price, quote_of
 from trading.backtest.rack import Rack
+from trading.backtest.result import Result
 from trading.backtest.scan import NEVER_HIGH, NEVER_LOW, SLACK
 from trading.backtest.waiting import Waiting
 from trading.execution import View
@@ -151,6 +152,10 @@ class Climb(Walk):
             self.ended = decision.switch_off
         else:
             self._paused_until = self.book.day_ends_at
+
+    def _result(self, gaps: tuple[tuple[int, int], ...]) -> Result:
+        found = super()._result(gaps)
+        return replace(found, waits=self.waiting.told) if self.plan.entries_rest else found
 
     def _drawn(self, quote: Quote) -> Drawn:
         ground = Ground(

@@ -57,6 +57,14 @@ class Paid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Entries that were sent as limit orders: how many, and how many of them were filled."""
+
+    sent: int
+    filled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """Every order, oldest first, and what is left at the last candle's close.
 
@@ -66,6 +74,7 @@ class Result:
     `gaps`: stretches without candles, as (first missing, first that is there again), Unix ms.
     `funding`: what a perpetual paid and received; its `base` is negative when short, and `quote`
     is what is left without its value: together they are worth what the account is.
+    `waits`: what became of limit orders to enter; None where entries are made at market.
     """
 
     orders: tuple[Order, ...]
@@ -79,6 +88,7 @@ class Result:
     end: int
     gaps: tuple[tuple[int, int], ...]
     funding: tuple[Paid, ...] = ()
+    waits: Waits | None = None
 
 
 class Span(TypedDict):

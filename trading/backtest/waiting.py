@@ -13,6 +13,7 @@ from trading.backtest.book import Book
 from trading.backtest.engine import Walk
 from trading.backtest.plan import Plan
 from trading.backtest.prices import met_by_ask, price, quote_of
+from trading.backtest.result import Result, Waits
 from trading.backtest.scan import SLACK
 from trading.backtest.signals import BUY
 from trading.execution import View, decide
@@ -39,6 +40,12 @@ class Waiting:
     def __init__(self, book: Book) -> None:
         self.book, self.plan = book, book.plan
         self.entry: Entry | None = None
+        self._sent = self._filled = 0
+
+    @property
+    def told(self) -> Waits:
+        """What became of the orders so far."""
+        return Waits(sent=self._sent, filled=self._filled)
 
     def settle(self, quote: Quote) -> bool:
         """Fill what rests if the price has come there. Returns whether it was."""
@@ -72,6 +79,7 @@ class Waiting:
             signed_at=quote.at,
         )
         entry = Entry(request=request, price=decision.limit, gate=decision.gate, at=quote.at)
+        self._sent += 1
         if not crosses(request, quote):
             self.entry = entry
         elif request.type is not OrderType.POST_ONLY:
@@ -108,6 +116,7 @@ class Waiting:
             is_resting=is_resting,
         )
         if fill is not None:
+            self._filled += 1
             self.book.take(request.side, fill, entry.gate, entry.price, level=BASE, is_entry=True)
 
 
@@ -153,6 +162,9 @@ class Wait(Walk):
         self._look(end.at, met, self.actions[at])
         if self.book.position.is_open:
             self._way(at, met, end, quarter)
+
+    def _result(self, gaps: tuple[tuple[int, int], ...]) -> Result:
+        return replace(super()._result(gaps), waits=self.waiting.told)
 
     def _look(self, now: int, quote: Quote, action: int) -> None:
         book = self.book

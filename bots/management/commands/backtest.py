@@ -76,10 +76,26 @@ class Command(BotCommand):
             f" spread {percent(plan.costs.spread)}, {readable(plan.funds)} {plan.rules.quote}"
             f" at the start; a look at each opening, stops watched all the time, stop before target"
         )
-        for line in (*_held(plan, found), *_figures(found, plan.rules.quote)):
+        for line in (
+            *_waiting(plan, result),
+            *_held(plan, found),
+            *_figures(found, plan.rules.quote),
+        ):
             say(line)
         if result.ended is not None:
             say(f"ended early: {result.ended}")
+
+
+def _waiting(plan: Plan, result: Result) -> list[str]:
+    """Return how entries that rest are judged, and what became of them."""
+    if result.waits is None:
+        return []
+    patience, waits = plan.settings.entry_timeout_seconds, result.waits
+    judged = (
+        "assumed: entries as limit orders, filled whole at their price when a candle comes to it"
+        f" within {patience} s, else given up as the next candle opens"
+    )
+    return [judged, f"entry orders {waits.sent}, filled {waits.filled}"]
 
 
 def _held(plan: Plan, found: Report) -> list[str]:
