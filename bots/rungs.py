@@ -12,7 +12,7 @@ from django.conf import settings
 
 from bots import failpoints, intents, ledger, orders, outcome
 from bots.lease import Held, Outcome
-from bots.lifecycle import Move, Reason, reason_of
+from bots.lifecycle import Move, Reason, WindDown, reason_of
 from bots.models import Decision, Order
 from trading.exchange import Exchange, Refused, Rejected, Unreachable
 from trading.ladder import Rung, missing
@@ -53,16 +53,32 @@ def keep(held: Held, wanted: Sequence[Rung], rules: Rules, exchange: Exchange) -
     return None
 
 
+def withdraw(held: Held, rules: Rules, exchange: Exchange) -> bool:
+    """Take the buys of a bot that is off back, whatever the market says. Returns whether all are.
+
+    Where its position is left to itself, the sales go with them. ExchangeError when one cannot be
+    taken back.
+    """
+    for order in orders.ladder(held):
+        leaves = order.side == Side.BUY or held.state.wind_down == WindDown.LEAVE
+        if leaves and not orders.cancel(held, order, Gate.DUTY_EXIT, rules, exchange):
+            return False
+    return True
+
+
 def _place(held: Held, rung: Rung, rules: Rules, exchange: Exchange) -> Outcome | None:
     """Write one rung down, send it once, book the answer."""
     if refused := _just_refused(held, rung):
         return _held_up(Reason.ORDER_REJECTED, refused, None)
     if rung.side is Side.SELL and held.state.has_protection:
         # Coins in a protective order cannot be sold; the ticks watch the stop from here on.
+        before = held.state.current_position_size
         if not orders.cancel_protection(held, Gate.LADDER, rules, exchange):
             return outcome.unsettled(held)
         if not held.state.in_position:
             return outcome.closed_meanwhile(held)
+        if held.state.current_position_size != before:
+            return None  # it sold a part: what is left to be sold is the next tick's
     signed_at = exchange.now()
     failpoints.reach("rung.before", held.bot.pk)
     order = intents.write_rung(held, rung, rules, signed_at=signed_at)

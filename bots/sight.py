@@ -9,7 +9,7 @@ from django.utils import timezone
 from bots import limits, orders
 from bots.control import expire_commands
 from bots.lease import Held
-from bots.lifecycle import Duty, PositionType, Reason, WindDown
+from bots.lifecycle import Duty, PositionType, Reason, Status, WindDown
 from bots.models import Command, Order
 from trading import strategies
 from trading.exchange import Exchange, ExchangeError, Refused
@@ -134,11 +134,17 @@ def _ladder(held: Held, sight: Sight) -> Ladder | None:
     """Return what the strategy wants to rest and what does; None: neither is anything."""
     resting = tuple(orders.as_rung(order) for order in orders.ladder(held))
     wanted: tuple[Rung, ...] = ()
-    if held.has_rungs and held.state.duty != Duty.NONE:
+    if held.has_rungs and held.state.duty != Duty.NONE and not _is_in_doubt(held):
         wanted = _drawn(held, sight)
     elif not resting:
         return None
     return Ladder(wanted=wanted, resting=resting)
+
+
+def _is_in_doubt(held: Held) -> bool:
+    """Whether ledger and exchange disagree: nothing rests until the owner has said what is true."""
+    state = held.state
+    return state.status == Status.ERROR and state.reason in (Reason.RECONCILE, Reason.RESTORED)
 
 
 def _drawn(held: Held, sight: Sight) -> tuple[Rung, ...]:

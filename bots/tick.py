@@ -36,7 +36,8 @@ from bots.world import World
 from trading import execution, exits, strategies
 from trading.exchange import Exchange, ExchangeError, Fault
 from trading.execution import View, decide
-from trading.market import Rules
+from trading.ladder import Rung
+from trading.market import Rules, Side
 from trading.risk import Gate, Levels
 from trading.strategies import ParamErrors
 
@@ -88,14 +89,27 @@ def _work(held: Held) -> Outcome:
     if held.state.has_unsettled_orders and orders.resting_entry(held) is None:
         return outcome.unsettled(held)
     if was_in_position and not held.state.in_position:
-        return outcome.closed_meanwhile(held)
+        return _closed_meanwhile(held, exchange, rules)
+    if not placing.trades(held) and not rungs.withdraw(held, rules, exchange):
+        return outcome.unsettled(held)
     if _is_done(held):
         return _nothing_owed()
     if reconcile.is_due(held) and not held.state.has_unsettled_orders:
         placing.compare(held, exchange, rules)
         if was_in_position and not held.state.in_position:
-            return outcome.closed_meanwhile(held)  # the exchange closed it: a liquidation
+            return _closed_meanwhile(held, exchange, rules)  # by the exchange: a liquidation
     return _trade(held, exchange, rules, ended)
+
+
+def _closed_meanwhile(held: Held, exchange: Exchange, rules: Rules) -> Outcome:
+    """Tell of the exit that happened between two ticks; what hangs from the position goes too."""
+    found, ladder = outcome.closed_meanwhile(held), strategies.ladder_of(held.bot.strategy)
+    if ladder is None or not ladder.sells:
+        # A buy below a stop that has worked would open the next position on the way down. What
+        # cannot be taken back now is the next tick's.
+        with suppress(ExchangeError):
+            orders.cancel_ladder(held, "position_closed", rules, exchange)
+    return found
 
 
 def _is_done(held: Held) -> bool:
@@ -172,11 +186,25 @@ def _decide(
     else:
         found, levels = _without_order(held, seen, decision), decision.levels
     _protect(held, exchange, seen.rules, levels)
-    if decision.action in ("hold", "blocked") and seen.blind is None:
-        # Without candles what rests is left as it is.
-        found = rungs.keep(held, decision.rungs, seen.rules, exchange) or found
-        found = _with_levels(held, found, view)
-    return found
+    if decision.action not in ("hold", "blocked"):
+        return found
+    if view.position.is_open and not held.state.in_position:
+        return _closed_meanwhile(held, exchange, seen.rules)  # while its stop was to be moved
+    ends = rungs.keep(held, _to_rest(view, seen, decision), seen.rules, exchange)
+    if ends is None and held.state.in_position != view.position.is_open:
+        # A rung was filled on the way: a bot that holds a position now does not pause.
+        found = _without_order(held, seen, decision)
+    return _with_levels(held, ends or found, view)
+
+
+def _to_rest(view: View, seen: Sight, decision: execution.Decision) -> tuple[Rung, ...]:
+    """Return what is to rest: what was decided; without candles what does, within the limits."""
+    if seen.blind is None:
+        return decision.rungs
+    resting = view.ladder.resting if view.ladder else ()
+    is_limited = decision.pause is not None or decision.switch_off is not None
+    may_buy = not is_limited or bool(decision.buys)
+    return tuple(rung for rung in resting if may_buy or rung.side is Side.SELL)
 
 
 def _with_levels(held: Held, found: Outcome, seen: View) -> Outcome:

@@ -79,6 +79,9 @@ def _with_rungs(view: View, decision: Decision, limit: Blocked | None) -> Decisi
 
 
 def _may_buy(view: View, limit: Blocked | None) -> bool:
+    if limit is not None and limit.gate is Gate.MAX_DAILY_TRADES and view.position.is_open:
+        # The position that is open is one of the day's already.
+        limit = standing(view.settings, replace(view.day, trades=0), view.record, view.open_pnl)
     if view.duty != "trade" or limit is not None or not view.rules.active or view.futures:
         return False
     # In position it is no new one: what keeps entries back for a while does not count.

@@ -99,6 +99,7 @@ def allowed(
 ) -> Allowed:
     """Return the rungs that may rest: none is raised to a minimum, and all of them are paid for.
 
+    What is left of one that the market has taken stays, however little it is.
     `free_quote`: the quote currency beside what resting orders hold back (None: not known, the
     exchange will say).
     """
@@ -106,9 +107,12 @@ def allowed(
     short, need = None, ZERO
     wanted = [rung for rung in ladder.wanted if (buys if rung.side is Side.BUY else sells)]
     for rung in wanted:
+        if rung in ladder.resting:
+            rungs.append(rung)
+            continue
         if not _fits(rules, rung):
             continue
-        if rung.side is Side.BUY and rung not in ladder.resting and free_quote is not None:
+        if rung.side is Side.BUY and free_quote is not None:
             with localcontext(EXACT):
                 more = funds_needed(settings, rules, rung.amount * rung.price, cost_margin)
             if need + more > free_quote:

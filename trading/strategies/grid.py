@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, localcontext
 
-from trading.ladder import Drawn, Ground, Lot, Lots, Rung
+from trading.ladder import BASE, Drawn, Ground, Lot, Lots, Rung
 from trading.market import EXACT, Candles, Side, floor_to
 from trading.position import Position
 from trading.rounding import readable
@@ -182,19 +182,26 @@ def _buys(ground: Ground, lines: list[Decimal]) -> Iterator[Rung]:
 
 def _sells(ground: Ground, lines: list[Decimal]) -> Iterator[Rung]:
     """Yield what each line bought, to be sold at the line above it, the nearest first."""
-    more = _left_over(ground.position, ground.lots, len(lines))
-    for level in range(1, len(lines)):
-        lot = ground.lots.get(level, Lot())
-        amount = ground.rules.floor_amount(lot.amount + more)
-        if lot.amount > 0 and amount > 0:
+    lots = {level: lot for level, lot in ground.lots.items() if level > BASE and lot.amount > 0}
+    more = _left_over(ground.position, lots)
+    aims = ((_aim(lines, level, lot), level) for level, lot in lots.items())
+    for line, level in sorted((line, level) for line, level in aims if line is not None):
+        amount = ground.rules.floor_amount(lots[level].amount + more)
+        if amount > 0:
             more = ZERO
-            yield Rung(level=level, side=Side.SELL, price=lines[level], amount=amount)
+            yield Rung(level=level, side=Side.SELL, price=line, amount=amount)
 
 
-def _left_over(position: Position, lots: Lots, count: int) -> Decimal:
-    """Return the units of no line (the rests of fees, an entry by hand): the next sale takes them.
+def _aim(lines: list[Decimal], level: int, lot: Lot) -> Decimal | None:
+    """Return the line at which a lot is sold, None where the grid has none above its price.
 
-    So do those of lines that an edit took away.
+    An edit may have moved the lines under what they bought, or taken them away.
     """
-    of_lines = sum((lot.amount for level, lot in lots.items() if 0 < level < count), ZERO)
+    above = lines[level:] or lines
+    return next((line for line in above if line * lot.bought > lot.value), None)
+
+
+def _left_over(position: Position, lots: Lots) -> Decimal:
+    """Return the units of no line (rests of fees, an entry by hand): the next sale takes them."""
+    of_lines = sum((lot.amount for lot in lots.values()), ZERO)
     return max(position.amount - of_lines, ZERO)
