@@ -76,7 +76,9 @@ def _of_json(text: str) -> Said:
     at = _time(data.get("time"))
     name = _text(data, "id")
     # Two bars may say the same; their time tells them apart.
-    key = name if 0 < len(name) <= LONGEST_ID else digest(name or text)
+    # What no column holds (a null, half a character) is as good an id as any.
+    is_kept = 0 < len(name) <= LONGEST_ID and name.isprintable()
+    key = name if is_kept else digest(name or text)
     market = _text(data, "symbol", "ticker")
     return Said(action=action, key=key, is_named=bool(name), at=at, symbol=market)
 
@@ -113,7 +115,7 @@ def _time(value: object) -> datetime | None:
 
 def digest(text: str) -> str:
     """Return 40 hexadecimal digits that no other text has."""
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:40]
 
 
 def market_of(symbol: str) -> str:

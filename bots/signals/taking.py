@@ -87,6 +87,8 @@ def _keep(bot: BotConfig, said: Said, now: datetime, text: str, *, refused: str)
                 _follow(bot, said, row)
     except IntegrityError:
         return None
+    except Outpaced:
+        return Answer(result="busy")  # nothing was kept: it may be sent again
     return Answer(result=row.result or "accepted", row=row)
 
 
@@ -96,8 +98,6 @@ def _follow(bot: BotConfig, said: Said, row: SignalIn) -> None:
         command = control.command(bot, kind, by=bot.owner, via="signal")
     except Refusal as error:
         row.result = error.reason
-    except Outpaced:
-        row.result = "busy"
     else:
         row.status, row.command = SignalIn.Status.ACCEPTED, command
     row.save()

@@ -37,7 +37,6 @@ RESULTS = {
     "no_time": gettext_lazy("A signed signal has to say its time."),
     "other_market": gettext_lazy("It speaks of another market."),
     "unreadable": gettext_lazy("It says nothing that a bot could do."),
-    "busy": gettext_lazy("The bot was busy."),
 }
 #: Why a command could not be given, by the word of its refusal.
 REFUSALS = {

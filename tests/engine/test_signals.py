@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bots import control, signals
-from bots.models import BotState, Command, Hook, SignalIn, User
+from bots.models import BotState, Command, Hook, Outpaced, SignalIn, User
 from bots.rotation import rotate
 from bots.signals import Unreadable, read
 from bots.signals.reading import market_of
@@ -123,6 +123,27 @@ def test_a_copy_is_none_however_often_and_late_it_comes(
     SignalIn.objects.update(received_at=timezone.now() - timedelta(days=3))
     assert send(client, hook, named) == (200, "duplicate")
     assert Command.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "\ud800" * 70])
+def test_an_id_that_no_column_holds_is_one_all_the_same(
+    client: Client, hook: Hook, name: str
+) -> None:
+    assert send(client, hook, sent(id=name)) == (202, "accepted")
+    assert send(client, hook, sent(id=name)) == (200, "duplicate")
+
+
+def test_what_found_the_bot_busy_may_be_sent_again(
+    client: Client, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise Outpaced
+
+    body = sent()
+    with monkeypatch.context() as patch:
+        patch.setattr(control, "command", busy)
+        assert send(client, hook, body) == (503, "busy")
+    assert send(client, hook, body) == (202, "accepted")
 
 
 def test_a_word_without_a_time_counts_again_after_a_minute(b: Bench) -> None:
