@@ -17,6 +17,8 @@ from bots.alerts import policy
 
 #: Mail that goes through the site's own server; what follows is the receiver.
 SITE_MAIL = "site-mail:"
+#: What apprise takes for one receiver and no other: quotes and commas would make a list of it.
+MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+")
 TOKEN = re.compile(r"[0-9]{5,12}:[A-Za-z0-9_-]{30,60}")
 CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z][A-Za-z0-9_]{3,31}")
 DISCORD = re.compile(
@@ -35,6 +37,8 @@ class Address(NamedTuple):
 def mail(receiver: str) -> Address:
     """Return a mail address that the site's own server sends to."""
     validate_email(receiver)
+    if not MAIL.fullmatch(receiver):
+        raise ValidationError({"receiver": _("Enter a plain mail address, as in ann@example.org.")})
     name, _at, domain = receiver.rpartition("@")
     return Address(f"{SITE_MAIL}{receiver}", f"{name[:1]}…@{domain}"[:80])
 

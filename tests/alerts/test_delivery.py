@@ -380,6 +380,8 @@ Maker = Callable[..., addresses.Address]
     ("make", "given", "url", "hint"),
     [
         (addresses.mail, ["ann@example.org"], "site-mail:ann@example.org", "a…@example.org"),
+        (addresses.mail, ['",victim@example.org,ann@example.org,"@example.org'], None, None),
+        (addresses.mail, ["ann'bob@example.org"], None, None),  # apprise would write to bob
         (
             addresses.telegram,
             ["123456789:" + "a" * 35, "-10012345"],
