@@ -122,8 +122,15 @@ def summary_of(
         "sets": len(found),
         "refused": prod(axis.count for axis in axes_of(run)) - len(found),
         "gained": trials.gained(found),
+        **(_funding_times(plan, times[first], end) if plan.is_perpetual else {}),
         "chosen": dict(best.chosen),
         "trades": best.trades,
         "wins": best.wins,
         **{name: text_of(value) for name, value in numbers.items()},
     }
+
+
+def _funding_times(plan: Plan, since: int, until: int) -> dict[str, int]:
+    """Return how many funding times there were, and of how many nobody told the rate."""
+    dues = list(plan.terms.dues(since, until))
+    return {"payments": len(dues), "payments_assumed": sum(due.is_assumed for due in dues)}

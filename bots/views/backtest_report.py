@@ -22,6 +22,7 @@ from bots.sentences import duration
 from bots.templatetags.performance import exit_label
 from bots.templatetags.show import money, number, plain_number, read
 from bots.views import overlay
+from bots.views.backtest_terms import held
 from trading import strategies
 from trading.equity import Bucket, Unit, buckets, by_day
 from trading.trades import ZERO, ratio
@@ -88,7 +89,7 @@ class Told:
             _("watched all the time; of both in one candle the stop first"),
         )
         if self.is_perpetual:
-            yield from self._held()
+            yield from held(self.run, self.figures)
         yield _("Orders"), self._orders
         if entries := self._entries:
             yield _("Entries"), entries
@@ -99,26 +100,6 @@ class Told:
     def is_perpetual(self) -> bool:
         """Whether it was tried on a perpetual."""
         return perpetuals.is_perpetual(self.run.symbol)
-
-    def _held(self) -> Iterator[tuple[str, str]]:
-        """Tell on which terms a position was held."""
-        assumed, figures = self.run.assumed, self.figures
-        bot = plans.draft_of(self.run)
-        text = _("isolated, leverage %(leverage)d; prices traded stand for the mark price")
-        yield _("Margin"), text % {"leverage": bot.leverage}
-        text = _("of %(rate)s %% maintenance margin and one bracket; the whole margin is lost")
-        yield (
-            _("Liquidation"),
-            text % {"rate": number(read(assumed["maintenance_perc"]) or ZERO)},
-        )
-        rate = number(read(assumed["funding_perc"]) or ZERO)
-        text = _("%(rate)s %% in 8 hours where no rate is known: %(assumed)d of %(all)d payments")
-        if "payments" in figures:
-            counts = {"assumed": figures["payments_assumed"], "all": figures["payments"]}
-            yield _("Funding"), text % {"rate": rate, **counts}
-        else:
-            yield _("Funding"), _("%(rate)s %% in 8 hours where no rate is known") % {"rate": rate}
-        yield _("Buy and hold"), _("of as many contracts as the capital pays, without funding")
 
     @property
     def _orders(self) -> str:

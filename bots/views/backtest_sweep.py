@@ -22,7 +22,7 @@ from bots.backtests.asking import Wanted
 from bots.backtests.axes import Axis, axes_of, chosen_bot
 from bots.backtests.trials import Set
 from bots.change import Refusal
-from bots.forms.backtest import COSTS
+from bots.forms.backtest import COSTS, TERMS
 from bots.forms.vary import label_of
 from bots.models import BacktestRun
 from bots.templatetags.performance import share
@@ -264,7 +264,8 @@ def try_set(request: Request, pk: int) -> HttpResponse:
     chosen = found[int(number)].chosen
     draft = chosen_bot(plans.draft_of(run), chosen)
     draft.name = f"{run.name[:50]} ({' / '.join(chosen.values())[:26]})"
-    costs = {name: Decimal(value) for name, value in run.assumed.items() if name in COSTS}
+    names = (*COSTS, *TERMS)
+    costs = {name: Decimal(value) for name, value in run.assumed.items() if name in names}
     wanted = Wanted(since=run.since, until=run.until, **costs)
     try:
         made = asking.ask(request.user, draft, wanted, origin=run.origin, of=run.bot)

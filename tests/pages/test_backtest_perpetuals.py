@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from bots.backtests import past, plans, results, running
+from bots.backtests import past, plans, results, running, trials
 from bots.models import BacktestRun, BotConfig, Market, User
 from tests.doors.client import Caller
 from tests.pages.builders import bot_of, sign_in, text_of
@@ -158,6 +158,22 @@ def test_a_spot_bot_may_be_tried_there_and_terms_that_are_none_are_refused(
         answer = site.post(f"/backtests/new/?bot={bot.pk}", form)
         assert answer.status_code == 422
         assert name in answer.context["form"].errors
+
+
+def test_a_sweep_says_of_how_many_times_no_rate_is_known(site: Client, bot: BotConfig) -> None:
+    vary = {"vary_1": "bot:stop_loss_perc", "from_1": "1", "to_1": "2", "step_1": "1"}
+    run = tried(site, bot, maintenance_perc="0.5", **vary)
+    assert len(trials.load(run) or ()) == 2
+    figures = run.summary
+    # Ten days, less a candle at most.
+    count = figures["payments"]
+    assert count == figures["payments_assumed"]
+    assert count in (29, 30)
+    page = text_of(site.get(f"/backtests/{run.pk}/"))
+    assert f"0.02 % in 8 hours where no rate is known: {count} of {count} times" in page
+    site.post(f"/backtests/{run.pk}/try/", {"set": "1"})
+    again = BacktestRun.objects.latest("pk")
+    assert (again.kind, again.assumed["maintenance_perc"]) == ("single", "0.5")
 
 
 def test_the_api_takes_the_terms(alice: User, bot: BotConfig) -> None:
