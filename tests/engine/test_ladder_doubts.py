@@ -176,3 +176,27 @@ def test_no_line_sells_below_what_its_units_cost_after_an_edit(bench: Maker) -> 
     b.tick()
     assert resting(b)[-1] == ("sell", D(95), D("2.22222"))
     assert (b.state.profit, sound(b)) == (0, True)
+
+
+def test_sales_never_come_to_more_than_the_position_once_a_difference_is_booked(
+    bench: Maker,
+) -> None:
+    b = laddered(bench, **GRID)
+    b.market.price = D(79)
+    b.tick()
+    assert b.exchange is not None
+    b.exchange.holdings["BTC"] -= 3  # sold by hand
+    BotState.objects.filter(pk=b.bot.pk).update(reconciled_at=None)
+    b.tick()
+    b.tick()
+    reconcile.reconcile(b.bot.pk, b.world)
+    Comparison.objects.update(as_of=timezone.now())
+    accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    b.exchange.holdings["BTC"] += 3  # the owner's own, bought again
+    b.start()
+    b.tick()
+    b.tick()
+    held = b.state.current_position_size
+    asked = sum(amount for side, _price, amount in resting(b) if side == "sell")
+    assert asked == held == D("1.72222")
+    assert sound(b)

@@ -181,14 +181,18 @@ def _buys(ground: Ground, lines: list[Decimal]) -> Iterator[Rung]:
 
 
 def _sells(ground: Ground, lines: list[Decimal]) -> Iterator[Rung]:
-    """Yield what each line bought, to be sold at the line above it, the nearest first."""
+    """Yield what each line bought, to be sold at the line above it, the nearest first.
+
+    All of it comes to no more than the position: an exit of another kind may have sold a part.
+    """
+    left = ground.position.amount
     lots = {level: lot for level, lot in ground.lots.items() if level > BASE and lot.amount > 0}
     more = _left_over(ground.position, lots)
     aims = ((_aim(lines, level, lot), level) for level, lot in lots.items())
     for line, level in sorted((line, level) for line, level in aims if line is not None):
-        amount = ground.rules.floor_amount(lots[level].amount + more)
+        amount = ground.rules.floor_amount(min(lots[level].amount + more, left))
         if amount > 0:
-            more = ZERO
+            more, left = ZERO, left - amount
             yield Rung(level=level, side=Side.SELL, price=line, amount=amount)
 
 
