@@ -10,10 +10,12 @@ import logging
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -88,7 +90,22 @@ def _claim(now: datetime) -> list[AlertDelivery]:
         if mine.update(attempts=F("attempts") + 1, lease_until=now + LEASE):
             delivery.attempts += 1
             claimed[delivery.channel_id] = delivery
-    return list(claimed.values())
+    return _in_turns(claimed)
+
+
+def _in_turns(claimed: Mapping[int, AlertDelivery]) -> list[AlertDelivery]:
+    """Let everybody's first message go before anybody's second.
+
+    Some channels answer as slowly as they may; they hold up their owner's own messages.
+    """
+    owners = dict(AlertChannel.objects.filter(pk__in=claimed).values_list("pk", "owner"))
+    counts: Counter[int | None] = Counter()
+    turns: list[tuple[int, AlertDelivery]] = []
+    for channel, delivery in claimed.items():
+        owner = owners.get(channel)
+        turns.append((counts[owner], delivery))
+        counts[owner] += 1
+    return [delivery for _turn, delivery in sorted(turns, key=itemgetter(0))]
 
 
 def _jobs(claimed: Sequence[AlertDelivery]) -> tuple[list[dict[str, Any]], dict[int, Result]]:

@@ -127,6 +127,22 @@ def test_two_workers_send_a_message_once_and_a_killed_one_is_followed(
     assert len(hook.posts) == 1
 
 
+def test_slow_channels_of_one_owner_hold_up_nobody_elses_first_message(
+    alice: User, bob: User, hook: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[int] = []
+    mine = [message_to(webhook_of(alice, hook)).pk for _ in range(3)]
+    his = message_to(webhook_of(bob, hook)).pk
+
+    def note(jobs: Any) -> Any:
+        handed.extend(job["id"] for job in jobs)
+        return {}
+
+    monkeypatch.setattr(delivery, "_courier", note)
+    delivery.deliver()
+    assert handed == [mine[0], his, *mine[1:]]
+
+
 def test_a_private_address_that_was_stored_once_is_refused_when_it_is_connected_to(
     alice: User, hook: Received, settings: Any
 ) -> None:
