@@ -190,11 +190,23 @@ def _decide(
         return found
     if view.position.is_open and not held.state.in_position:
         return _closed_meanwhile(held, exchange, seen.rules)  # while its stop was to be moved
-    ends = rungs.keep(held, _to_rest(view, seen, decision), seen.rules, exchange)
-    if ends is None and held.state.in_position != view.position.is_open:
+    ends = _keep_rungs(held, exchange, seen.rules, _to_rest(view, seen, decision))
+    if ends is not None:
+        found = replace(ends, levels=decision.levels)  # the best price seen is kept all the same
+    elif held.state.in_position != view.position.is_open:
         # A rung was filled on the way: a bot that holds a position now does not pause.
         found = _without_order(held, seen, decision)
-    return _with_levels(held, ends or found, view)
+    return _with_levels(held, found, view)
+
+
+def _keep_rungs(
+    held: Held, exchange: Exchange, rules: Rules, wanted: Sequence[Rung]
+) -> Outcome | None:
+    """Let these rungs rest and no other; the outcome of the tick where something is in the way."""
+    try:
+        return rungs.keep(held, wanted, rules, exchange)
+    except ExchangeError as error:
+        return outcome.failed(held, error)
 
 
 def _to_rest(view: View, seen: Sight, decision: execution.Decision) -> tuple[Rung, ...]:

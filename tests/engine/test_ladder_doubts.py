@@ -8,7 +8,7 @@ from bots.models import Account, BotState, Comparison
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from tests.engine.test_rungs import DCA, GRID, laddered, resting, sound
-from trading.exchange import Can, Fault, Unreachable, Unusable
+from trading.exchange import Can, Fault, Rejected, Unreachable, Unusable
 
 BUYS = [("buy", D(80), D("2.5")), ("buy", D(90), D("2.22222"))]
 
@@ -200,3 +200,22 @@ def test_sales_never_come_to_more_than_the_position_once_a_difference_is_booked(
     asked = sum(amount for side, _price, amount in resting(b) if side == "sell")
     assert asked == held == D("1.72222")
     assert sound(b)
+
+
+@pytest.mark.parametrize("trouble", ["refused", "stuck"])
+def test_the_best_price_is_kept_while_the_ladder_is_in_trouble(bench: Maker, trouble: str) -> None:
+    trailing = {"trailing_stop_active": True, "trailing_stop_perc": D(4), "take_profit_perc": None}
+    b = laddered(bench, **DCA | trailing)
+    assert b.exchange is not None
+    if trouble == "refused":
+        b.exchange.refuse = Rejected(Fault.ORDER_REJECTED, "too many orders")
+    else:
+        b.tick()
+        b.bot.refresh_from_db()
+        b.bot.params |= {"step": "5"}  # what rests has to make way
+        b.bot.save()
+        b.exchange.cancel_error = Unreachable(Fault.NETWORK, "timeout")
+    b.market.price = D(103)
+    b.tick()
+    assert b.state.status == "waiting"
+    assert b.state.max_price_since_entry == D(103)
