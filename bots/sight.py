@@ -39,11 +39,17 @@ def look(held: Held, exchange: Exchange, rules: Rules) -> Sight:
     """Look at the market once. Raises ExchangeError where not even a price is to be had."""
     quote = held.world.data.quote(exchange, held.bot.symbol)
     signal, blind = _signal(held, exchange)
-    command = _command(held)
-    if command is not None and blind is not None and command.kind == Command.Kind.ENTER:
-        refuse(command, blind.fault if isinstance(blind, ExchangeError) else Reason.INTERNAL)
+    seen = Sight(rules=rules, quote=quote, signal=signal, blind=None, command=_command(held))
+    return seen if blind is None else blinded(seen, blind)
+
+
+def blinded(seen: Sight, error: ExchangeError | StrategyFailed) -> Sight:
+    """Return what is left of a look without the strategy: nothing is entered, exits go on."""
+    command = seen.command
+    if command is not None and command.kind == Command.Kind.ENTER:
+        refuse(command, error.fault if isinstance(error, ExchangeError) else Reason.INTERNAL)
         command = None
-    return Sight(rules=rules, quote=quote, signal=signal, blind=blind, command=command)
+    return replace(seen, signal=NO_SIGNAL, blind=error, command=command)
 
 
 def _signal(held: Held, exchange: Exchange) -> tuple[Signal, ExchangeError | StrategyFailed | None]:
@@ -101,7 +107,8 @@ def view(held: Held, sight: Sight, *, resting: Order | None, given_up: Order | N
     """Return everything this tick's decision is made of.
 
     `resting`: the entry order at the exchange. `given_up`: an entry order that this tick saw end
-    by its time, unfilled; one that the owner had asked for is asked for again.
+    by its time, unfilled; one that the owner had asked for is asked for again. StrategyFailed
+    where it cannot draw its ladder: look on with `blinded`.
     """
     state, command = held.state, sight.command
     kind = command.kind if command and command.kind != Command.Kind.CANCEL else None
@@ -135,7 +142,9 @@ def _ladder(held: Held, sight: Sight) -> Ladder | None:
     resting = tuple(orders.as_rung(order) for order in orders.ladder(held))
     wanted: tuple[Rung, ...] = ()
     if held.has_rungs and held.state.duty != Duty.NONE and not _is_in_doubt(held):
-        wanted = _drawn(held, sight)
+        # Of one that failed, what rests is left as it is.
+        is_lost = isinstance(sight.blind, StrategyFailed)
+        wanted = resting if is_lost else _drawn(held, sight)
     elif not resting:
         return None
     return Ladder(wanted=wanted, resting=resting)

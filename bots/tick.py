@@ -39,7 +39,7 @@ from trading.execution import View, decide
 from trading.ladder import Rung
 from trading.market import Rules, Side
 from trading.risk import Gate, Levels
-from trading.strategies import ParamErrors
+from trading.strategies import ParamErrors, StrategyFailed
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,13 @@ def _trade(held: Held, exchange: Exchange, rules: Rules, ended: Sequence[Order])
 def _decide(
     held: Held, exchange: Exchange, seen: Sight, resting: Order | None, *, given_up: Order | None
 ) -> Outcome:
-    view = sight.view(held, seen, resting=resting, given_up=given_up)
+    try:
+        view = sight.view(held, seen, resting=resting, given_up=given_up)
+    except StrategyFailed as error:
+        # Not our code: it must not keep the stop from being watched.
+        log.exception("bot %s: its ladder cannot be drawn", held.bot.pk)
+        seen = sight.blinded(seen, error)
+        view = sight.view(held, seen, resting=resting, given_up=given_up)
     decision = _judge(held, view)
     if decision.action == "cancel" and resting is not None:
         if not orders.cancel(held, resting, decision.gate, seen.rules, exchange):

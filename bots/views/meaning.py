@@ -18,7 +18,7 @@ from bots.models.fields import plain
 from bots.templatetags.show import money, price
 from bots.views.exposure import HUNDRED, quote_of
 from trading import strategies
-from trading.strategies import Param, ParamErrors
+from trading.strategies import Param, ParamErrors, StrategyFailed
 
 #: Texts as they were typed, or checked values.
 Values = Mapping[str, Any]
@@ -106,7 +106,7 @@ def _most(size: Decimal | None, values: Values) -> Decimal | None:
         }
     try:
         return size * ladder.most(strategies.clean(strategy, params))
-    except ParamErrors:
+    except (ParamErrors, StrategyFailed):
         return None
 
 

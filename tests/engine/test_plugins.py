@@ -24,8 +24,9 @@ from bots.models import BotConfig, BotState, Decision, Order, User
 from bots.replaying import replay
 from botsite.platform.bootstrap import ROOT
 from tests.engine.bench import Bench
+from tests.engine.test_rungs import resting
 from tests.pages.builders import sign_in, text_of
-from tests.trading.odd_plugins import Moody
+from tests.trading.odd_plugins import Moody, Steps
 from trading import strategies
 from trading.strategies import Registry, plugins
 from trading.strategies.ema_rsi import EmaRsi
@@ -163,20 +164,23 @@ def test_a_broken_package_is_said_by_check_and_takes_nothing_with_it(
     assert text.count("bots.W005") == len(BROKEN), "the good package beside it is taken"
 
 
+def brought(monkeypatch: pytest.MonkeyPatch, what: str, name: str = "odd") -> None:
+    """Let another package bring this class of odd_plugins as a strategy."""
+    point = EntryPoint(name, f"tests.trading.odd_plugins:{what}", plugins.GROUP)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+    monkeypatch.setattr(strategies, "STRATEGIES", Registry(EmaRsi()))
+
+
 @pytest.fixture
 def moody(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The strategy `odd` of another package, which fails when its mood says so."""
-    point = EntryPoint("odd", "tests.trading.odd_plugins:Moody", plugins.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
-    monkeypatch.setattr(strategies, "STRATEGIES", Registry(EmaRsi()))
+    brought(monkeypatch, "Moody")
     yield Moody
     Moody.mood = None
 
 
 def test_a_clash_is_a_warning_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("ema_rsi", "tests.trading.odd_plugins:Good", plugins.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
-    monkeypatch.setattr(strategies, "STRATEGIES", Registry(EmaRsi()))
+    brought(monkeypatch, "Good", name="ema_rsi")
     (found,) = [message for message in run_checks() if message.id == "bots.W005"]
     assert "a strategy of this name is built in" in found.msg
     assert not found.is_serious()
@@ -217,6 +221,26 @@ def test_a_strategy_that_fails_does_not_keep_the_stop_from_working(
     b.tick()
     assert b.order.reason == "stop_loss"
     assert not b.state.in_position
+
+
+def test_a_ladder_rests_and_where_it_fails_its_orders_stay_and_the_stop_works(
+    bench: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought(monkeypatch, "Steps")
+    b = bench(strategy="odd", stop_loss_perc=D(5), take_profit_perc=D(10))
+    b.tick()
+    b.tick()
+    assert resting(b) == [("buy", D("80.05"), D(1)), ("buy", D("90.05"), D(1))]
+    assert b.where == ("running", "in_position", "trade")
+    monkeypatch.setattr(Steps, "answer", RuntimeError("x"))
+    b.tick()
+    assert b.where == ("waiting", "internal", "trade")
+    assert "odd: RuntimeError" in b.state.last_error_message
+    assert len(resting(b)) == 2
+    b.market.price = D(94)
+    b.tick()
+    assert (b.state.in_position, resting(b)) == (False, [])
+    assert b.order.reason == "stop_loss"
 
 
 @pytest.mark.parametrize("mood", [{"window": 0}, {"window": None}])

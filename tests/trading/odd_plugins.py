@@ -3,7 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from trading.market import Candles
+from trading.ladder import Drawn, Ground, Rung
+from trading.market import Candles, Side
 from trading.strategies import Action, Message, Param, ParamErrors, Signal, Values
 
 
@@ -115,6 +116,41 @@ class Unbuildable(Good):
 class Quits(Good):
     def __init__(self) -> None:
         raise SystemExit(3)
+
+
+class Halfway(Good):
+    """A ladder that does not say how much it takes."""
+
+    sells = False
+
+    def rungs(self, ground: Ground, values: Values) -> Any:
+        return Drawn()
+
+
+class Steps(Good):
+    """A ladder: buys 10 and 20 below the price of a position. `answer` is said instead."""
+
+    sells = False
+    answer: Any = None
+
+    def most(self, values: Values) -> Decimal:
+        return Decimal(3)
+
+    def rungs(self, ground: Ground, values: Values) -> Any:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        first = ground.position.entry_price
+        if self.answer is not None or first is None:
+            return self.answer or Drawn()
+        return Drawn(rungs=tuple(step(level, first - 10 * level) for level in (1, 2)))
+
+
+class Crooked(Steps):
+    answer = "ladder"
+
+
+def step(level: int, price: Decimal, side: Side = Side.BUY) -> Rung:
+    return Rung(level=level, side=side, price=price, amount=Decimal(1))
 
 
 class Moody(Good):

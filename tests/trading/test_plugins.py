@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from tests.trading.candles import from_closes
-from tests.trading.odd_plugins import Moody
+from tests.trading.odd_plugins import Moody, Steps, step
+from tests.trading.values import RULES, SETTINGS, D, quote
 from trading import strategies
+from trading.ladder import Drawn, Ground
+from trading.market import Side
+from trading.position import Position
 from trading.strategies import Action, ParamErrors, Registry, Signal, StrategyFailed, clean, plugins
 from trading.strategies.ema_rsi import EmaRsi
 
@@ -71,6 +75,8 @@ def test_a_class_or_a_ready_one_is_taken_behind_ours(install: Install, value: st
         ("OutOfRange", "the default of the parameter 'x' is not one of its values"),
         ("Greedy", "StrategyFailed: odd: window() is 5001, not 1 to 5000"),
         ("Fragile", "StrategyFailed: odd: IndexError"),
+        ("Crooked", "StrategyFailed: odd: 'ladder' is no ladder"),
+        ("Halfway", "a ladder has sells (True or False), most() and rungs()"),
         ("Vague", "'buy' is no signal"),
         ("Unbuildable", "it cannot be loaded (RuntimeError: no licence)"),
         ("Quits", "it cannot be loaded (SystemExit: 3)"),
@@ -236,3 +242,35 @@ def test_what_its_check_says_or_breaks_is_said_of_the_parameters(
     assert caught.value.errors == errors
     for message in caught.value.errors.values():
         assert message.msgid % message.params == message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ZeroDivisionError("x"),
+        (step(1, D(90)),),
+        Drawn(rungs=[step(1, D(90))]),  # type: ignore[arg-type]
+        Drawn(rungs=("90",)),  # type: ignore[arg-type]
+        Drawn(rungs=(step(0, D(90)),)),
+        Drawn(rungs=(step(1.5, D(90)),)),  # type: ignore[arg-type]
+        Drawn(rungs=(step(1, D(90)), step(1, D(80)))),
+        Drawn(rungs=(step(1, D(-90)),)),
+        Drawn(rungs=(step(1, D("NaN")),)),
+        Drawn(rungs=(step(1, D("90.001")),)),
+        Drawn(rungs=(step(1, D(110), Side.SELL),)),
+        Drawn(rungs=tuple(step(level, D(90)) for level in range(1, 42))),
+        Drawn(low=90),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+def test_what_no_market_would_let_rest_is_a_failure_with_the_strategys_name(
+    install: Install, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    odd: Any = install(("odd", "Steps"))["odd"]
+    ground = Ground(
+        settings=SETTINGS, rules=RULES, position=Position(), lots={}, quote=quote(D(100))
+    )
+    assert odd.rungs(ground, VALUES) == Drawn()
+    monkeypatch.setattr(Steps, "answer", answer)
+    with pytest.raises(StrategyFailed, match=r"^odd: "):
+        odd.rungs(ground, VALUES)

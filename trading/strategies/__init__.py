@@ -24,9 +24,10 @@ from trading.strategies.breakout import Breakout
 from trading.strategies.dca import Dca
 from trading.strategies.ema_rsi import EmaRsi
 from trading.strategies.grid import Grid
+from trading.strategies.guarded import StrategyFailed
 from trading.strategies.macd import Macd
 from trading.strategies.outside import Outside
-from trading.strategies.plugins import Refusal, StrategyFailed
+from trading.strategies.plugins import Refusal
 
 __all__ = [
     "STRATEGIES",

@@ -9,34 +9,31 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.metadata import EntryPoint, entry_points
 
-from trading.market import Candles
-from trading.strategies.base import (
-    CLEANERS,
-    Action,
-    Message,
-    Param,
-    ParamErrors,
-    Signal,
-    Strategy,
-    Values,
-    clean,
-    gettext_noop,
-)
+from trading.ladder import Ground
+from trading.market import Candles, Quote, Rules
+from trading.position import Position
+from trading.risk import Settings
+from trading.strategies.base import CLEANERS, HasLadder, Param, Strategy, clean
+from trading.strategies.guarded import ANYTHING, Guarded, GuardedLadder, is_text
 
 log = logging.getLogger(__name__)
 
 GROUP = "botsite.strategies"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-#: Five pages of an exchange's answer: a longer window would cost each tick of its market more.
-MOST_CANDLES = 5_000
-#: What a decision row has room for.
-MOST_NUMBERS = 20
-LONGEST_NUMBER = 60
-#: What third-party code may raise where it is only asked something. Not what ends a process.
-ANYTHING = (Exception, SystemExit)
 NO_CANDLES = Candles.from_rows("BTC/USDT", "1m", [])
+#: A flat bot at a price, on which a ladder is drawn once when it is loaded.
+NOWHERE = Ground(
+    settings=Settings(initial_capital=Decimal(1_000), position_size_fixed=Decimal(100)),
+    rules=Rules(symbol="BTC/USDT", base="BTC", quote="USDT", price_tick=Decimal("0.01")),
+    position=Position(),
+    lots={},
+    quote=Quote(symbol="BTC/USDT", bid=Decimal(100), ask=Decimal(100), last=Decimal(100), at=0),
+)
+#: What makes a strategy one of several orders that rest at once (HasLadder).
+LADDER = ("sells", "most", "rungs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +46,6 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"The strategy {self.name!r} of the package {self.package} is refused: {self.why}."
-
-
-class StrategyFailed(Exception):
-    """A third-party strategy failed at work: it raised, or answered what is no signal."""
 
 
 class Unfit(ValueError):
@@ -99,17 +92,30 @@ def _loaded(point: EntryPoint) -> Strategy:
     strategy = named() if isinstance(named, type) else named
     _check_texts(point.name, strategy)
     _check_params(strategy)
-    guarded = Guarded(strategy)
+    guarded = _ladder(strategy) if _has_any(strategy, LADDER) else Guarded(strategy)
     guarded.window({param.name: param.default for param in guarded.params})
-    guarded.signal(NO_CANDLES, clean(guarded, {}))
+    values = clean(guarded, {})
+    guarded.signal(NO_CANDLES, values)
+    if isinstance(guarded, GuardedLadder):
+        guarded.rungs(NOWHERE, values)
     return guarded
+
+
+def _ladder(strategy: Strategy) -> GuardedLadder:
+    if not isinstance(strategy, HasLadder) or type(strategy.sells) is not bool:
+        raise Unfit("a ladder has sells (True or False), most() and rungs()")
+    return GuardedLadder(strategy)
+
+
+def _has_any(strategy: object, names: Iterable[str]) -> bool:
+    return any(hasattr(strategy, name) for name in names)
 
 
 def _check_texts(name: str, strategy: Strategy) -> None:
     if getattr(strategy, "name", None) != name:
         raise Unfit(f"its name is not that of its entry point: {getattr(strategy, 'name', None)!r}")
     for text in ("label", "help"):
-        if not _is_text(getattr(strategy, text, None)):
+        if not is_text(getattr(strategy, text, None)):
             raise Unfit(f"{text} must be a text")
     for verb in ("check", "window", "signal"):
         if not callable(getattr(strategy, verb, None)):
@@ -118,7 +124,7 @@ def _check_texts(name: str, strategy: Strategy) -> None:
     if not isinstance(reasons, Mapping) or not reasons:
         raise Unfit("reasons must say what each reason means")
     for why, text in reasons.items():
-        if not (_is_text(why) and why.startswith(f"{name}.") and _is_text(text)):
+        if not (is_text(why) and why.startswith(f"{name}.") and is_text(text)):
             raise Unfit(f"the reason {why!r} must begin with {name + '.'!r} and have a text")
 
 
@@ -129,9 +135,9 @@ def _check_params(strategy: Strategy) -> None:
     if len({param.name for param in params}) < len(params):
         raise Unfit("two parameters have one name")
     for param in params:
-        if not (_is_text(param.name) and NAME.fullmatch(param.name)) or param.type not in CLEANERS:
+        if not (is_text(param.name) and NAME.fullmatch(param.name)) or param.type not in CLEANERS:
             raise Unfit(f"the parameter {param.name!r} has a wrong name or type")
-        if not (_is_text(param.label) and _is_text(param.help)):
+        if not (is_text(param.label) and is_text(param.help)):
             raise Unfit(f"the parameter {param.name!r} must have a label and a help")
         try:
             same = param.clean(param.default) == param.default
@@ -139,76 +145,3 @@ def _check_params(strategy: Strategy) -> None:
             same = False
         if not same:
             raise Unfit(f"the default of the parameter {param.name!r} is not one of its values")
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and value.isprintable()
-
-
-class Guarded:
-    """A third-party strategy as all else sees it: what it answers is checked."""
-
-    def __init__(self, strategy: Strategy) -> None:
-        self.name = strategy.name
-        self.label = strategy.label
-        self.help = strategy.help
-        self.params = strategy.params
-        self.reasons: Mapping[str, str] = dict(strategy.reasons)
-        self._strategy = strategy
-
-    def check(self, values: Values) -> None:
-        """Raise ParamErrors where the strategy refuses these values, or cannot bear them."""
-        try:
-            self._strategy.check(values)
-        except ParamErrors as error:
-            said = {str(name): _message(text) for name, text in error.errors.items()}
-            raise ParamErrors(said) from None
-        except ANYTHING as error:
-            raise self._cannot_bear(error) from error
-        try:
-            self.window(values)
-        except StrategyFailed as error:
-            raise self._cannot_bear(error) from error
-
-    def window(self, values: Values) -> int:
-        """Return how many candles it looks at; StrategyFailed where it cannot say."""
-        try:
-            count: object = self._strategy.window(values)
-        except ANYTHING as error:
-            raise self._failed(error) from error
-        if type(count) is not int or not 1 <= count <= MOST_CANDLES:
-            raise StrategyFailed(f"{self.name}: window() is {count!r}, not 1 to {MOST_CANDLES}")
-        return count
-
-    def signal(self, candles: Candles, values: Values) -> Signal:
-        """Return its signal for the newest window; StrategyFailed where it gives none."""
-        try:
-            signal: object = self._strategy.signal(candles.last(self.window(values)), values)
-            if not isinstance(signal, Signal) or not self._is_sound(signal):
-                raise StrategyFailed(f"{self.name}: {signal!r:.200} is no signal")
-        except StrategyFailed:
-            raise
-        except ANYTHING as error:
-            raise self._failed(error) from error
-        return signal
-
-    def _is_sound(self, signal: Signal) -> bool:
-        action: object = signal.action
-        texts: list[object] = [*signal.numbers, *signal.numbers.values()]
-        return (
-            isinstance(action, Action)
-            and signal.why in self.reasons
-            and len(texts) <= 2 * MOST_NUMBERS
-            and all(_is_text(text) and len(str(text)) <= LONGEST_NUMBER for text in texts)
-        )
-
-    def _failed(self, error: BaseException) -> StrategyFailed:
-        return StrategyFailed(f"{self.name}: {type(error).__name__}")
-
-    def _cannot_bear(self, error: BaseException) -> ParamErrors:
-        text = gettext_noop("The strategy cannot work with these parameters (%(error)s).")
-        return ParamErrors({self.name: Message(text, error=type(error).__name__)})
-
-
-def _message(text: object) -> Message:
-    return text if isinstance(text, Message) else Message("%(text)s", text=str(text))
