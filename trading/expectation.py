@@ -14,6 +14,7 @@ from decimal import Decimal, localcontext
 from typing import Literal
 
 from trading.market import EXACT, Side, quantize
+from trading.position import cut
 from trading.trades import Booking, Folding, Payment
 
 ZERO = Decimal(0)
@@ -245,19 +246,8 @@ def _unturned(dealt: Dealt, folding: Folding) -> list[Dealt]:
     if fill.amount <= held.amount:
         return [dealt]
     with localcontext(EXACT):
-        closing = replace(
-            fill,
-            amount=held.amount,
-            quote=quantize(fill.quote * held.amount / fill.amount),
-            fee_quote=quantize(fill.fee_quote * held.amount / fill.amount),
-        )
-        opening = replace(
-            fill,
-            amount=fill.amount - closing.amount,
-            quote=fill.quote - closing.quote,
-            fee_quote=fill.fee_quote - closing.fee_quote,
-        )
-    return [replace(dealt, booking=replace(dealt.booking, fill=one)) for one in (closing, opening)]
+        parts = cut(fill, held.amount)
+    return [replace(dealt, booking=replace(dealt.booking, fill=one)) for one in parts]
 
 
 def _trip(

@@ -158,19 +158,24 @@ def _leave(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
     ), earned - fill.fee_value
 
 
+def cut(fill: BookedFill, amount: Decimal) -> tuple[BookedFill, BookedFill]:
+    """Return the part of a fill that is `amount` units, and the rest. Call it in EXACT."""
+    part = replace(
+        fill,
+        amount=amount,
+        quote=quantize(fill.quote * amount / fill.amount),
+        fee_quote=quantize(fill.fee_quote * amount / fill.amount),
+    )
+    return part, replace(
+        fill,
+        amount=fill.amount - part.amount,
+        quote=fill.quote - part.quote,
+        fee_quote=fill.fee_quote - part.fee_quote,
+    )
+
+
 def _flip(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
     """Close the position with its part of the fill, and open the other with the rest."""
-    closing = replace(
-        fill,
-        amount=position.amount,
-        quote=quantize(fill.quote * position.amount / fill.amount),
-        fee_quote=quantize(fill.fee_quote * position.amount / fill.amount),
-    )
-    opening = replace(
-        fill,
-        amount=fill.amount - closing.amount,
-        quote=fill.quote - closing.quote,
-        fee_quote=fill.fee_quote - closing.fee_quote,
-    )
+    closing, opening = cut(fill, position.amount)
     closed, realized = _leave(position, closing)
     return _enter(closed, opening, is_short=fill.side is Side.SELL), realized
