@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from bots.models import BotConfig, User
     from tests.doors.client import Caller
+    from tests.doors.content import Content
 
 Maker = Callable[..., "BotConfig"]
 
@@ -50,3 +53,26 @@ def make_bot(db: None) -> Maker:
 def bot(alice: "User", make_bot: Maker) -> "BotConfig":
     """A paper bot of alice's that never started."""
     return make_bot(alice)
+
+
+@pytest.fixture
+def content(alice: "User") -> "Content":
+    """One of everything, alice's."""
+    from tests.doors.content import fill
+
+    return fill(alice)
+
+
+@pytest.fixture
+def operator(db: None) -> "User":
+    from bots.models import User
+
+    return User.objects.create_superuser("olga", password="olga-has-a-long-password")
+
+
+@pytest.fixture
+def as_operator(operator: "User") -> "Client":
+    """The operator's browser."""
+    from tests.doors.client import signed_in
+
+    return signed_in(operator)

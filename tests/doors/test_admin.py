@@ -14,25 +14,10 @@ from django.urls import reverse
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import ApiKey, ApiToken, BotConfig, BotState, Order, StateEvent, User
 from tests.doors.client import signed_in
-from tests.doors.content import CANARIES, Content, fill, make_key, traded_bot
+from tests.doors.content import CANARIES, Content, make_key, traded_bot
 
 OWN = [m for m in admin.site._registry if m._meta.app_label == "bots"]
 READ_ONLY = [m for m in OWN if m.__name__ not in ("User", "BotConfig", "Account")]
-
-
-@pytest.fixture
-def content(alice: User) -> Content:
-    return fill(alice)
-
-
-@pytest.fixture
-def operator(db: None) -> User:
-    return User.objects.create_superuser("olga", password="olga-has-a-long-password")
-
-
-@pytest.fixture
-def as_operator(operator: User) -> Client:
-    return signed_in(operator)
 
 
 def url(model: type[Any], page: str, *args: object) -> str:

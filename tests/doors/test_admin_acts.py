@@ -14,26 +14,11 @@ from bots.admin.acts import reading
 from bots.lifecycle import Duty, Reason, Status
 from bots.models import ApiKey, ApiToken, BotConfig, BotState, StateEvent, User
 from tests.doors.client import signed_in
-from tests.doors.content import Content, fill, resting_order
+from tests.doors.content import Content, resting_order
 from tests.doors.test_admin import url
 from tests.pages.builders import bot_of, holding, state_of, text_of
 
 WHY = "Exchange maintenance, ticket 42"
-
-
-@pytest.fixture
-def content(alice: User) -> Content:
-    return fill(alice)
-
-
-@pytest.fixture
-def operator(db: None) -> User:
-    return User.objects.create_superuser("olga", password="olga-has-a-long-password")
-
-
-@pytest.fixture
-def as_operator(operator: User) -> Client:
-    return signed_in(operator)
 
 
 @pytest.fixture

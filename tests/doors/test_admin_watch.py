@@ -35,16 +35,6 @@ from tests.doors.test_admin import url
 from tests.pages.builders import bot_of, decision, filled, holding, state_of, text_of
 
 
-@pytest.fixture
-def operator(db: None) -> User:
-    return User.objects.create_superuser("olga", password="olga-has-a-long-password")
-
-
-@pytest.fixture
-def as_operator(operator: User) -> Client:
-    return signed_in(operator)
-
-
 def ago(seconds: float) -> datetime:
     return timezone.now() - timedelta(seconds=seconds)
 

@@ -9,7 +9,7 @@ from bots.api import api, throttle
 from bots.models import ApiToken, BotConfig, BotState, Command, User
 from bots.models.token import SCOPES
 from tests.doors.client import KEY, PAPER, Answer, Caller, signed_in
-from tests.doors.content import CANARIES, Content, fill
+from tests.doors.content import CANARIES, Content
 from tests.undone import undone
 
 MOVE = {"currency": "USDT", "amount": "1", "direction": "to_spot"}
@@ -66,11 +66,6 @@ ROUTES: list[tuple[str, str, str, Any]] = [
     ("POST", "/accounts/{account}/transfers", "keys", MOVE),
     ("POST", "/accounts/{account}/transfers/{transfer}/close", "keys", {"moved": True}),
 ]
-
-
-@pytest.fixture
-def content(alice: User) -> Content:
-    return fill(alice)
 
 
 def filled(path: str, content: Content) -> str:

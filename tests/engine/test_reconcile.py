@@ -13,12 +13,11 @@ from bots.models import (
     BotConfig,
     BotState,
     Comparison,
-    Decision,
     Order,
     StateEvent,
     User,
 )
-from bots.models.ledger import Fill as LedgerFill
+from tests.before import put_back
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from trading.exchange import Can, Fault, Unreachable
@@ -152,27 +151,8 @@ def test_while_another_bot_of_the_coin_has_an_order_under_way_nobody_is_judged(
 
 
 def forget(b: Bench) -> None:
-    """Put the database back to before the bot's first order."""
-    Decision.objects.filter(bot=b.bot).update(order=None)
-    LedgerFill.objects.filter(bot=b.bot).delete()
-    Order.objects.filter(bot=b.bot).delete()
-    b.bot.days.all().delete()
-    BotState.objects.filter(pk=b.bot.pk).update(
-        in_position=False,
-        position_side="",
-        current_position_size=0,
-        position_cost=0,
-        entry_amount=0,
-        entry_quote=0,
-        entry_price=None,
-        daily_trades_count=0,
-        daily_pnl=0,
-        profit=0,
-        profit_peak=0,
-        has_protection=False,
-        protection="",
-        reconciled_at=b.market.at - timedelta(hours=1),
-    )
+    """Put the database back to before the bot's first order, which was compared an hour ago."""
+    put_back(b.bot, reconciled_at=b.market.at - timedelta(hours=1))
 
 
 def test_after_a_restored_backup_missing_orders_are_adopted_and_the_bot_waits(

@@ -5,6 +5,7 @@ import pytest
 from bots import invariants, reconcile
 from bots.lifecycle import Duty
 from bots.models import BotState, Fill
+from tests.before import FLAT
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from tests.engine.exchange import ScriptedExchange
@@ -202,17 +203,7 @@ def test_a_paper_order_that_was_answered_but_not_booked_is_booked_once(bench: Ma
         status="sent", is_settled=False, booked=0, filled=0, exchange_order_id=None
     )
     b.bot.days.all().delete()
-    BotState.objects.filter(pk=b.bot.pk).update(
-        in_position=False,
-        position_side="",
-        current_position_size=0,
-        position_cost=0,
-        entry_amount=0,
-        entry_quote=0,
-        entry_price=None,
-        daily_trades_count=0,
-        has_unsettled_orders=True,
-    )
+    BotState.objects.filter(pk=b.bot.pk).update(**FLAT, has_unsettled_orders=True)
     b.tick()
     assert b.order.status == "filled"
     assert b.state.current_position_size == D(2)

@@ -25,7 +25,7 @@ from tests.whole.conftest import (
     tick_now,
     worker,
 )
-from tests.whole.processes import FAST, Beat, Worker, database_url
+from tests.whole.processes import FAST, Beat, Web, Worker, database_url
 
 if TYPE_CHECKING:
     from bots.models import BotConfig
@@ -125,3 +125,14 @@ def bot(ticking: Beat, live_bot: MakeBot, as_alice: "Caller") -> "BotConfig":
     made = live_bot()
     wait_for(as_alice, made.pk, status="running")
     return made
+
+
+@pytest.fixture
+def site(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Web]:
+    """The site itself, beside worker and beat."""
+    site = Web(tmp_path / "web.log", worker_env)
+    try:
+        site.start()
+        yield site
+    finally:
+        site.end()

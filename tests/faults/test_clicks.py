@@ -2,8 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -16,16 +14,6 @@ from tests.testexchange import ExchangeControl
 from tests.whole.processes import Beat, Web
 
 pytestmark = pytest.mark.long(seconds=15)
-
-
-@pytest.fixture
-def site(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Web]:
-    site = Web(tmp_path / "web.log", worker_env)
-    try:
-        site.start()
-        yield site
-    finally:
-        site.end()
 
 
 def test_U1_of_100_parallel_clicks_the_last_committed_one_holds(

@@ -7,7 +7,8 @@ import pytest
 
 from bots import control
 from bots.lease import Outcome
-from bots.models import BotConfig, BotState, Decision, Fill, Order
+from bots.models import BotState, Fill, Order
+from tests.before import put_back
 from tests.doors.client import Caller
 from tests.faults import stage
 from tests.faults.stage import HEALED, Traps
@@ -98,7 +99,7 @@ def test_P2_yesterdays_backup_is_restored(
     before = BotState.objects.get(pk=bot.pk)
     sent = set(our_orders(exchange))
     assert len(sent) == 3
-    put_back(bot)
+    put_back(bot, reconciled_at=None)
     tick_now(bot.pk)
     state = BotState.objects.get(pk=bot.pk)
     assert (state.status, state.reason, state.duty) == ("error", "restored", "exit")
@@ -115,32 +116,3 @@ def test_P2_yesterdays_backup_is_restored(
     tick_now(bot.pk)
     assert resting(exchange) == {}
     stage.assert_books_agree(exchange)
-
-
-def put_back(bot: BotConfig) -> None:
-    """Bring the bot's rows back to before its entry, as a backup of that time has them."""
-    Decision.objects.filter(bot=bot).update(order=None)
-    bot.commands.all().delete()
-    Fill.objects.filter(bot=bot).delete()
-    Order.objects.filter(bot=bot).delete()
-    bot.days.all().delete()
-    BotState.objects.filter(pk=bot.pk).update(
-        in_position=False,
-        position_side="",
-        current_position_size=0,
-        position_cost=0,
-        entry_amount=0,
-        entry_quote=0,
-        entry_price=None,
-        position_opened_at=None,
-        stop_loss_price=None,
-        take_profit_price=None,
-        max_price_since_entry=None,
-        daily_pnl=0,
-        daily_trades_count=0,
-        profit=0,
-        profit_peak=0,
-        has_protection=False,
-        protection="",
-        reconciled_at=None,
-    )

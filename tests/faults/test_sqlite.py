@@ -40,16 +40,6 @@ def worker_env(
     return {**os.environ, **FAST, **own}
 
 
-@pytest.fixture
-def site(worker_env: dict[str, str], tmp_path: Path) -> Iterator[Web]:
-    site = Web(tmp_path / "web.log", worker_env)
-    try:
-        site.start()
-        yield site
-    finally:
-        site.end()
-
-
 @contextmanager
 def locked() -> Iterator[None]:
     """Hold the one lock that writers need."""
