@@ -25,6 +25,22 @@ TEXTS = (
     "zzzzz",
 )
 REPEATS = 10
+PLACE = {"exchange": "binance", "mode": "paper"}
+
+
+def _store_markets() -> None:
+    from bots.models import Market
+
+    rules = {"amount_step": Decimal("0.0001"), "price_tick": Decimal("0.01")}
+    letters = ("".join(word) for word in product("TBCZIUX", repeat=5))
+    bases = ["BTC", "ETH", "BNB", "BIT", *islice(letters, MARKETS // len(QUOTES))]
+    pairs = [(base, quote) for base in bases for quote in QUOTES if base != quote][:MARKETS]
+    count = Counter(base for base, _quote in pairs)
+    rows = [
+        Market(symbol=f"{b}/{q}", base=b, quote=q, pairs=count[b], min_notional=5, **PLACE, **rules)
+        for b, q in pairs
+    ]
+    Market.objects.bulk_create(rows, batch_size=500)
 
 
 def main() -> None:
@@ -37,17 +53,7 @@ def main() -> None:
 
     call_command("collectstatic", interactive=False, verbosity=0)
     user = scene.owner()
-    rules = {"amount_step": Decimal("0.0001"), "price_tick": Decimal("0.01")}
-    letters = ("".join(word) for word in product("TBCZIUX", repeat=5))
-    bases = ["BTC", "ETH", "BNB", "BIT", *islice(letters, MARKETS // len(QUOTES))]
-    pairs = [(base, quote) for base in bases for quote in QUOTES if base != quote][:MARKETS]
-    count = Counter(base for base, _quote in pairs)
-    place = {"exchange": "binance", "mode": "paper"}
-    rows = [
-        Market(symbol=f"{b}/{q}", base=b, quote=q, pairs=count[b], min_notional=5, **place, **rules)
-        for b, q in pairs
-    ]
-    Market.objects.bulk_create(rows, batch_size=500)
+    _store_markets()
     client = Client(headers={"host": "127.0.0.1"})
     client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[-1])
     for name, path, field in (
@@ -58,7 +64,7 @@ def main() -> None:
         for number in range(REPEATS * len(TEXTS) + 1):
             text = TEXTS[number % len(TEXTS)]
             begun = time.perf_counter()
-            answer = client.get(path, {**place, field: text})
+            answer = client.get(path, {**PLACE, field: text})
             times.append((time.perf_counter() - begun) * 1000)
             if answer.status_code != 200 or (text == "btc" and b"BTC/USDT" not in answer.content):
                 raise SystemExit(f"{path} does not find {text!r}")

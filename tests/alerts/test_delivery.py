@@ -282,6 +282,21 @@ def columns_of_everything() -> str:
     return "\n".join(found)
 
 
+def _paths_of(channel: AlertChannel) -> tuple[str, ...]:
+    """Every page that tells of a channel, its owner's and the operator's."""
+    return (
+        "/profile/notifications/",
+        f"/profile/notifications/{channel.pk}/",
+        f"/profile/notifications/{channel.pk}/log/",
+        f"/profile/notifications/{channel.pk}/delete/",
+        "/profile/notifications/log/",
+        "/admin/bots/alertchannel/",
+        f"/admin/bots/alertchannel/{channel.pk}/change/",
+        "/admin/bots/alertdelivery/",
+        f"/admin/bots/alertdelivery/{AlertDelivery.objects.get().pk}/change/",
+    )
+
+
 def test_an_address_shows_nowhere(
     alice: User,
     private: None,
@@ -306,21 +321,7 @@ def test_an_address_shows_nowhere(
     alice.save()
     token = ApiToken.issue(alice, "reader", ("read",))
     headers = {"Authorization": f"Bearer {token}"}
-    pages = [bad, changed]
-    pages += [
-        client.get(path)
-        for path in (
-            "/profile/notifications/",
-            f"/profile/notifications/{channel.pk}/",
-            f"/profile/notifications/{channel.pk}/log/",
-            f"/profile/notifications/{channel.pk}/delete/",
-            "/profile/notifications/log/",
-            "/admin/bots/alertchannel/",
-            f"/admin/bots/alertchannel/{channel.pk}/change/",
-            "/admin/bots/alertdelivery/",
-            f"/admin/bots/alertdelivery/{AlertDelivery.objects.get().pk}/change/",
-        )
-    ]
+    pages = [bad, changed, *(client.get(path) for path in _paths_of(channel))]
     pages += [
         client.get(f"/api/v1/alerts/{name}", headers=headers) for name in ("channels", "messages")
     ]

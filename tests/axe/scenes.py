@@ -229,6 +229,22 @@ def halfway() -> Client:
     return client
 
 
+#: What is empty for whoever has just signed up.
+NEWCOMER = (
+    "/",
+    "/keys/",
+    "/activity/",
+    "/performance/",
+    "/backtests/",
+    "/profile/",
+    "/bots/new/",
+    "/templates/",
+    "/bots/bulk/",
+    "/profile/notifications/",
+    "/profile/notifications/log/",
+)
+
+
 def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Address]:
     """Pages beside the first look of each: other states, filters, questions, mistakes."""
     reset = f"{user_pk_to_url_str(alice)}-{default_token_generator.make_token(alice)}"
@@ -252,22 +268,9 @@ def _extras(alice: User, bots: list[BotConfig], holder: BotConfig) -> list[Addre
         "/there-is-no-such-page/",
         "/markets/?q=btc",
     ]
-    newcomer = [
-        "/",
-        "/keys/",
-        "/activity/",
-        "/performance/",
-        "/backtests/",
-        "/profile/",
-        "/bots/new/",
-        "/templates/",
-        "/bots/bulk/",
-        "/profile/notifications/",
-        "/profile/notifications/log/",
-    ]
     return [
         *(Address(path=path, viewer="trader") for path in trader),
-        *(Address(path=path, viewer="newcomer") for path in newcomer),
+        *(Address(path=path, viewer="newcomer") for path in NEWCOMER),
         Address(path=f"/accounts/password/reset/key/{reset}/", viewer="stranger"),
         Address(path="/help/", viewer="stranger"),
         Address(path="/", viewer="operator"),

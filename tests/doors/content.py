@@ -131,46 +131,9 @@ def fill(owner: User) -> Content:
     """Make one of everything for `owner`."""
     bot = traded_bot(owner)
     key = make_key(owner)
-    Balance.objects.create(
-        account=key.account, spot={"BTC": "0.5", "USDT": "10"}, as_of=timezone.now()
-    )
-    Heartbeat.beat("worker")
-    now = timezone.now()
-    Silence.keep(scope="binance spot", quiet="all", account="", until=now, why="429")
-    sides = {"ours": Decimal("0.5"), "there": Decimal("0.5"), "text": "they agree"}
-    Comparison.objects.create(account=key.account, symbol="BTC/USDT", as_of=now, ok=True, **sides)
-    Funding.objects.create(
-        bot=bot,
-        account=bot.account,
-        symbol="ETH/USDT:USDT",
-        funding_id="1",
-        amount=Decimal("-0.01"),
-        at=now,
-        trading_day=now.date(),
-    )
-    Inspection.objects.create(ended_at=now, bots=2)
-    meters = Meters()
-    meters.used("binance spot testnet", "f" * 64, "orders/10S", used=5, most=50, seconds=4)
-    meters.ahead("binance spot testnet", -12.4)
-    meters.ticked(0.2)
-    meters.write(at_once=True)
-    Transfer.objects.create(
-        account=key.account,
-        currency="USDT",
-        amount=Decimal(25),
-        direction="to_futures",
-        status="unknown",
-        by=owner,
-        via="page",
-        expires_at=now,
-    )
-    market, _ = Market.objects.get_or_create(
-        exchange="simulated",
-        mode="paper",
-        symbol="ETH/USDT",
-        defaults={"base": "ETH", "quote": "USDT", "amount_step": 1, "price_tick": 1},
-    )
-    Watch.put(owner, market, on=True)
+    _asked(key, bot)
+    _measured()
+    _watched(owner)
     tried(bot)
     idle = control.create(
         owner,
@@ -193,3 +156,53 @@ def fill(owner: User) -> Content:
     token = ApiToken.issue(owner, "script")
     ApiToken.objects.update(last_used_at=timezone.now() - timedelta(hours=1))
     return Content(owner=owner, bot=bot, idle=idle, key=key, token=token)
+
+
+def _asked(key: ApiKey, bot: BotConfig) -> None:
+    """What an exchange was asked for this account: balance, comparison, funding, a transfer."""
+    now = timezone.now()
+    Balance.objects.create(account=key.account, spot={"BTC": "0.5", "USDT": "10"}, as_of=now)
+    Silence.keep(scope="binance spot", quiet="all", account="", until=now, why="429")
+    sides = {"ours": Decimal("0.5"), "there": Decimal("0.5"), "text": "they agree"}
+    Comparison.objects.create(account=key.account, symbol="BTC/USDT", as_of=now, ok=True, **sides)
+    Funding.objects.create(
+        bot=bot,
+        account=bot.account,
+        symbol="ETH/USDT:USDT",
+        funding_id="1",
+        amount=Decimal("-0.01"),
+        at=now,
+        trading_day=now.date(),
+    )
+    Transfer.objects.create(
+        account=key.account,
+        currency="USDT",
+        amount=Decimal(25),
+        direction="to_futures",
+        status="unknown",
+        by=key.account.owner,
+        via="page",
+        expires_at=now,
+    )
+
+
+def _measured() -> None:
+    """What the platform knows of itself."""
+    Heartbeat.beat("worker")
+    Inspection.objects.create(ended_at=timezone.now(), bots=2)
+    meters = Meters()
+    meters.used("binance spot testnet", "f" * 64, "orders/10S", used=5, most=50, seconds=4)
+    meters.ahead("binance spot testnet", -12.4)
+    meters.ticked(0.2)
+    meters.write(at_once=True)
+
+
+def _watched(owner: User) -> None:
+    """A market that the owner has an eye on."""
+    market, _ = Market.objects.get_or_create(
+        exchange="simulated",
+        mode="paper",
+        symbol="ETH/USDT",
+        defaults={"base": "ETH", "quote": "USDT", "amount_step": 1, "price_tick": 1},
+    )
+    Watch.put(owner, market, on=True)

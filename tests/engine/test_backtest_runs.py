@@ -59,6 +59,12 @@ def ask(bot: BotConfig, hours: float = 30, **wanted: Any) -> BacktestRun:
     return asking.ask(bot.owner, bot, Wanted(**{**span, **wanted}), origin="bot", of=bot)
 
 
+def held_only(first: float, last: float) -> Decimal:
+    """Return in percent what buying at the first price came to, fee and slippage counted."""
+    paid = Decimal(str(first)) * Decimal("1.0005") * Decimal("1.002")
+    return (Decimal(str(last)) / paid - 1) * 100
+
+
 def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
     bot: BotConfig, sent: list[int], django_capture_on_commit_callbacks: Any, monkeypatch: Any
 ) -> None:
@@ -74,25 +80,19 @@ def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
     assert (done.status, done.progress, done.fault) == ("done", 100, "")
     bot.stop_loss_perc, bot.timeframe = Decimal(1), "1m"
     window = figures_of(run)["window"]
-    since = past.ms(run.since) - window * 60_000
-    candles = past.simulated(
-        "WAVE/USDT", "1m", since, past.ms(run.until), lambda _share: None
-    ).candles
-    costs = plans.costs_of(run)
-    plan = plans.plan_of(bot, candles, costs=costs, funds=Decimal(500))
+    since, until = past.ms(run.since) - window * 60_000, past.ms(run.until)
+    candles = past.simulated("WAVE/USDT", "1m", since, until, lambda _share: None).candles
+    plan = plans.plan_of(bot, candles, costs=plans.costs_of(run), funds=Decimal(500))
     plain = backtest.run(plan)
     report = backtest.report(plan, plain)
-    kept = results.load(done)
+    kept, figures = results.load(done), done.summary
     assert kept is not None
     assert len(kept.orders) > 10
     assert kept.orders == plain.orders
-    figures = done.summary
     assert (figures["candles"], figures["warmed"], len(candles)) == (1800, window, 1800 + window)
     # As a bot that is started then, it may trade on the first candle.
     assert kept.bars[0][0] == past.ms(run.since)
-    first = candles.open[window]
-    paid = Decimal(str(first)) * Decimal("1.0005") * Decimal("1.002")
-    hold = (Decimal(str(candles.close[-1])) / paid - 1) * 100
+    hold = held_only(candles.open[window], candles.close[-1])
     assert abs(Decimal(figures["hold_percent"]) - hold) < Decimal("0.01")
     assert Decimal(figures["value"]) == report.value
     assert Decimal(figures["net"]) == Decimal(figures["value"]) - 500

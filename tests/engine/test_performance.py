@@ -118,51 +118,52 @@ def _ledger(owner: User, bots: int, fills: int) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(bots):
         bot = Bench(owner, name=f"bot {number}", start=False).bot
-        account = bot.account
-        orders = [
-            Order(
-                bot=bot,
-                account=account,
-                client_order_id=f"{bot.pk}-{index}",
-                exchange_order_id=str(index),
-                symbol=bot.symbol,
-                side="sell" if index % 2 else "buy",
-                type="market",
-                purpose="exit" if index % 2 else "entry",
-                reason="take_profit" if index % 4 == 1 else "stop_loss",
-                amount=D("0.01234567"),
-                dust=D("0.0001"),
-                status="filled",
-                filled=D("0.01234567"),
-                booked=D("0.01234567"),
-                is_settled=True,
-                signed_at=start + timedelta(hours=index),
-                fence=1,
-                run_epoch=1,
-            )
-            for index in range(fills)
-        ]
+        orders = [_order(bot, index, start + timedelta(hours=index)) for index in range(fills)]
         Order.objects.bulk_create(orders, batch_size=500)
-        rows = [
-            Fill(
-                order=order,
-                bot=bot,
-                account=account,
-                symbol=order.symbol,
-                trade_id=order.client_order_id,
-                side=order.side,
-                price=D(60_000 + index % 977),
-                amount=order.amount,
-                quote=order.amount * D(60_000 + index % 977),
-                fee=D("0.0741"),
-                fee_currency="USDT",
-                fee_quote=D("0.0741"),
-                at=order.signed_at,
-                trading_day=order.signed_at.date(),
-            )
-            for index, order in enumerate(orders)
-        ]
+        rows = [_fill(order, D(60_000 + index % 977)) for index, order in enumerate(orders)]
         Fill.objects.bulk_create(rows, batch_size=500)
+
+
+def _order(bot: BotConfig, index: int, at: datetime) -> Order:
+    return Order(
+        bot=bot,
+        account=bot.account,
+        client_order_id=f"{bot.pk}-{index}",
+        exchange_order_id=str(index),
+        symbol=bot.symbol,
+        side="sell" if index % 2 else "buy",
+        type="market",
+        purpose="exit" if index % 2 else "entry",
+        reason="take_profit" if index % 4 == 1 else "stop_loss",
+        amount=D("0.01234567"),
+        dust=D("0.0001"),
+        status="filled",
+        filled=D("0.01234567"),
+        booked=D("0.01234567"),
+        is_settled=True,
+        signed_at=at,
+        fence=1,
+        run_epoch=1,
+    )
+
+
+def _fill(order: Order, price: D) -> Fill:
+    return Fill(
+        order=order,
+        bot=order.bot,
+        account=order.account,
+        symbol=order.symbol,
+        trade_id=order.client_order_id,
+        side=order.side,
+        price=price,
+        amount=order.amount,
+        quote=order.amount * price,
+        fee=D("0.0741"),
+        fee_currency="USDT",
+        fee_quote=D("0.0741"),
+        at=order.signed_at,
+        trading_day=order.signed_at.date(),
+    )
 
 
 @pytest.fixture

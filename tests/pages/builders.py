@@ -105,11 +105,31 @@ def filled(
     entry: bool | None = None,
 ) -> Fill:
     """One order of the bot that was filled at once; buying enters unless `entry` says otherwise."""
-    at = at or timezone.now()
-    units, value = Decimal(amount), Decimal(amount) * Decimal(price)
+    at, units = at or timezone.now(), Decimal(amount)
+    order = _filled_order(bot, side, units, at, reason, side == "buy" if entry is None else entry)
+    return Fill.objects.create(
+        order=order,
+        bot=bot,
+        account=bot.account,
+        symbol=bot.symbol,
+        trade_id=f"t{order.exchange_order_id}",
+        side=side,
+        price=Decimal(price),
+        amount=units,
+        quote=units * Decimal(price),
+        fee=Decimal(fee),
+        fee_currency=bot.symbol.split(":")[0].split("/")[1],
+        fee_quote=Decimal(fee),
+        at=at,
+        trading_day=at.date(),
+    )
+
+
+def _filled_order(
+    bot: BotConfig, side: str, units: Decimal, at: datetime, reason: str, is_entry: bool
+) -> Order:
     number = Order.objects.count() + 1
-    is_entry = side == "buy" if entry is None else entry
-    order = Order.objects.create(
+    return Order.objects.create(
         bot=bot,
         account=bot.account,
         client_order_id=f"bs000{number:013}",
@@ -127,22 +147,6 @@ def filled(
         signed_at=at,
         fence=1,
         run_epoch=1,
-    )
-    return Fill.objects.create(
-        order=order,
-        bot=bot,
-        account=bot.account,
-        symbol=bot.symbol,
-        trade_id=f"t{number}",
-        side=side,
-        price=Decimal(price),
-        amount=units,
-        quote=value,
-        fee=Decimal(fee),
-        fee_currency=bot.symbol.split(":")[0].split("/")[1],
-        fee_quote=Decimal(fee),
-        at=at,
-        trading_day=at.date(),
     )
 
 

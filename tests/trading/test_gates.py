@@ -52,43 +52,50 @@ def owners(draw: st.DrawFn) -> Settings:
     )
 
 
+def positions(*, is_short: bool) -> st.SearchStrategy[Position]:
+    held = Position(
+        amount=D(1),
+        cost=D(100),
+        is_open=True,
+        is_short=is_short,
+        entry_amount=D(1),
+        entry_quote=D(100),
+    )
+    return st.sampled_from([Position(), held])
+
+
+def resting_or_none(rests: bool) -> st.SearchStrategy[Resting | None]:
+    if not rests:
+        return st.none()
+    return st.builds(
+        Resting,
+        side=st.sampled_from(list(Side)),
+        price=st.just(D(99)),
+        filled=st.just(D(0)),
+        age=st.sampled_from([5.0, 500.0]),
+        forced=st.booleans(),
+    )
+
+
+records = st.builds(
+    Record,
+    now=st.just(NOW),
+    last_loss_at=st.sampled_from([None, NOW - 2 * MINUTE, NOW - 90 * MINUTE]),
+    stop_exits=st.sampled_from([(), (NOW - MINUTE,), (NOW - MINUTE, NOW - 2 * MINUTE)]),
+    profit=money,
+    profit_peak=st.just(D(60)),
+    account_positions=st.integers(0, 3),
+    account_max_positions=count,
+    account_day_pnl=money,
+    account_max_daily_loss=st.sampled_from([None, D(50)]),
+)
+
+
 @st.composite
 def views(draw: st.DrawFn) -> View:
     bid = draw(st.sampled_from([D(95), D(100), D(106)]))
     ask = bid + draw(st.sampled_from([D(0), D("0.5"), D(2)]))
     futures = draw(st.booleans())
-    is_short = futures and draw(st.booleans())
-    position = Position()
-    if draw(st.booleans()):
-        position = Position(
-            amount=D(1),
-            cost=D(100),
-            is_open=True,
-            is_short=is_short,
-            entry_amount=D(1),
-            entry_quote=D(100),
-        )
-    resting = None
-    if draw(st.integers(0, 3)) == 0:
-        resting = Resting(
-            side=draw(st.sampled_from(list(Side))),
-            price=D(99),
-            filled=D(0),
-            age=draw(st.sampled_from([5.0, 500.0])),
-            forced=draw(st.booleans()),
-        )
-    record = Record(
-        now=NOW,
-        last_loss_at=draw(st.sampled_from([None, NOW - 2 * MINUTE, NOW - 90 * MINUTE])),
-        stop_exits=draw(st.sampled_from([(), (NOW - MINUTE,), (NOW - MINUTE, NOW - 2 * MINUTE)])),
-        profit=draw(money),
-        profit_peak=D(60),
-        account_positions=draw(st.integers(0, 3)),
-        account_max_positions=draw(count),
-        account_day_pnl=draw(money),
-        account_max_daily_loss=draw(st.sampled_from([None, D(50)])),
-    )
-    duty = draw(st.sampled_from(["trade", "trade", "exit"]))
     return View(
         settings=draw(owners()),
         rules=replace(
@@ -97,19 +104,19 @@ def views(draw: st.DrawFn) -> View:
             min_notional=D(5),
             max_amount=draw(st.sampled_from([None, D(10)])),
         ),
-        position=position,
+        position=draw(positions(is_short=futures and draw(st.booleans()))),
         levels=Levels(max_price=draw(st.sampled_from([None, D(107)]))),
         day=Day(pnl=draw(money), trades=draw(st.integers(0, 3))),
         quote=Quote(symbol=RULES.symbol, bid=bid, ask=ask, last=bid, at=NOW),
         signal=Signal(action=draw(st.sampled_from(list(Action))), why="x", numbers={"rsi": "50"}),
-        duty=duty,
+        duty=draw(st.sampled_from(["trade", "trade", "exit"])),
         wind_down=draw(st.sampled_from(["leave", "close", "after_exit"])),
         command=draw(st.sampled_from([None, None, "enter", "exit"])),
         free_base=None if futures else draw(st.sampled_from([None, D("0.5"), D(1)])),
         free_quote=draw(st.sampled_from([None, D(50), D(9000)])),
         futures=futures,
-        record=record,
-        resting=resting,
+        record=draw(records),
+        resting=draw(st.sampled_from([True, False, False, False]).flatmap(resting_or_none)),
     )
 
 
