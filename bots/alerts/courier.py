@@ -13,6 +13,7 @@ In: one JSON object on standard input, {"allow_private": bool, "jobs": [{"id", "
 import json
 import logging
 import os
+import resource
 import signal
 import smtplib
 import socket
@@ -33,6 +34,8 @@ TIMEOUT_SECONDS = 5.0
 LIFE_SECONDS = 25
 ANSWER_BYTES = 64 * 1024
 AT_ONCE = 8
+#: What this process may hold, its threads' stacks counted: a mail server may greet without an end.
+MEMORY_BYTES = 384 * 1024 * 1024
 #: What no channel has to do with: other programs, other ways out of the machine.
 NEVER = ("subprocess.", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "pty.")
 OTHER_WAYS = frozenset({"socket.sendto", "socket.sendmsg", "socket.bind", "ctypes.dlopen"})
@@ -219,6 +222,9 @@ def judge(failure: BaseException | None, status: int | None) -> tuple[str, int |
 def main() -> int:
     """Send every job, several at once. Returns the exit code: 0, whatever arrived."""
     signal.alarm(LIFE_SECONDS)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     order = json.load(sys.stdin)
     import apprise
     import requests

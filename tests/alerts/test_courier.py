@@ -3,9 +3,12 @@
 import ipaddress
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -149,6 +152,28 @@ def test_an_answer_without_end_is_read_no_further() -> None:
     with webhooks() as received:
         found = courier([f"json://127.0.0.1:{received.port}/endless"], private=True)
     assert found[0]["ok"]
+
+
+def test_a_mail_server_that_greets_without_end_fills_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(
+        globals(), "PROGRAM", PROGRAM.replace("main()", "MEMORY_BYTES = 160 << 20\ncourier.main()")
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            guest, _address = server.accept()
+            with guest, suppress(OSError):
+                while True:
+                    guest.sendall((b"220-" + b"x" * 8000 + b"\r\n") * 200)
+
+        threading.Thread(target=greet, daemon=True).start()
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        url = f"mailto://{host}?from=a@example.org&to=b@example.org&mode=insecure"
+        (found,) = courier([url], private=True).values()
+    # Killed after 20 s otherwise, with gigabytes by then.
+    assert (found["ok"], found["fault"]) == (False, "internal")
 
 
 def test_only_the_sites_own_mail_server_may_be_private() -> None:
