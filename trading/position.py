@@ -158,6 +158,13 @@ def _leave(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
     ), earned - fill.fee_value
 
 
+def _flip(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
+    """Close the position with its part of the fill, and open the other with the rest."""
+    closing, opening = cut(fill, position.amount)
+    closed, realized = _leave(position, closing)
+    return _enter(closed, opening, is_short=fill.side is Side.SELL), realized
+
+
 def cut(fill: BookedFill, amount: Decimal) -> tuple[BookedFill, BookedFill]:
     """Return the part of a fill that is `amount` units, and the rest. Call it in EXACT."""
     part = replace(
@@ -172,10 +179,3 @@ def cut(fill: BookedFill, amount: Decimal) -> tuple[BookedFill, BookedFill]:
         quote=fill.quote - part.quote,
         fee_quote=fill.fee_quote - part.fee_quote,
     )
-
-
-def _flip(position: Position, fill: BookedFill) -> tuple[Position, Decimal]:
-    """Close the position with its part of the fill, and open the other with the rest."""
-    closing, opening = cut(fill, position.amount)
-    closed, realized = _leave(position, closing)
-    return _enter(closed, opening, is_short=fill.side is Side.SELL), realized
