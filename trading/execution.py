@@ -64,6 +64,7 @@ def _with_rungs(view: View, decision: Decision, limit: Blocked | None) -> Decisi
         view.rules,
         view.free_quote,
         view.cost_margin,
+        holds=view.position.amount,
         buys=decision.action == "hold" and _may_buy(view, limit),
         sells=view.rules.active and view.position.is_open and exits.is_watched(view),
     )

@@ -94,25 +94,29 @@ def allowed(
     free_quote: Decimal | None,
     cost_margin: Decimal | None,
     *,
+    holds: Decimal,
     buys: bool,
     sells: bool,
 ) -> Allowed:
     """Return the rungs that may rest: none is raised to a minimum, and all of them are paid for.
 
-    What is left of one that the market has taken stays, however little it is.
+    What is left of one that the market has taken stays, however little it is. Sales come to no
+    more than the position `holds` (base): what else the account has is the owner's own.
     `free_quote`: the quote currency beside what resting orders hold back (None: not known, the
     exchange will say).
     """
     rungs: list[Rung] = []
-    short, need = None, ZERO
+    short, need, left = None, ZERO, holds
     wanted = [rung for rung in ladder.wanted if (buys if rung.side is Side.BUY else sells)]
     for rung in wanted:
-        if rung in ladder.resting:
-            rungs.append(rung)
+        is_new = rung not in ladder.resting
+        if is_new and not _fits(rules, rung):
             continue
-        if not _fits(rules, rung):
-            continue
-        if rung.side is Side.BUY and free_quote is not None:
+        if rung.side is Side.SELL:
+            if rung.amount > left:
+                continue
+            left = EXACT.subtract(left, rung.amount)
+        elif is_new and free_quote is not None:
             with localcontext(EXACT):
                 more = funds_needed(settings, rules, rung.amount * rung.price, cost_margin)
             if need + more > free_quote:

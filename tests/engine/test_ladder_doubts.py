@@ -8,7 +8,11 @@ from bots.models import Account, BotState, Comparison
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
 from tests.engine.test_rungs import DCA, GRID, laddered, resting, sound
+from tests.trading.feeds import RULES
 from trading.exchange import Can, Fault, Rejected, Unreachable, Unusable
+from trading.ladder import Ladder, Rung, allowed
+from trading.market import Side
+from trading.risk import Settings
 
 BUYS = [("buy", D(80), D("2.5")), ("buy", D(90), D("2.22222"))]
 
@@ -219,3 +223,11 @@ def test_the_best_price_is_kept_while_the_ladder_is_in_trouble(bench: Maker, tro
     b.tick()
     assert b.state.status == "waiting"
     assert b.state.max_price_since_entry == D(103)
+
+
+def test_no_ladder_sells_more_than_the_position_whatever_it_wants() -> None:
+    wanted = [Rung(level=n, side=Side.SELL, price=D(100 + n), amount=D(2)) for n in (1, 2, 3)]
+    ladder = Ladder(wanted=tuple(wanted), resting=(wanted[2],))
+    settings = Settings(initial_capital=D(1000))
+    may = allowed(ladder, settings, RULES, None, None, holds=D(5), buys=True, sells=True)
+    assert (may.rungs, may.cut) == (tuple(wanted[:2]), 1)
