@@ -37,7 +37,7 @@ from trading import execution, exits, strategies
 from trading.exchange import Exchange, ExchangeError, Fault
 from trading.execution import View, decide
 from trading.ladder import Rung
-from trading.market import Rules, Side
+from trading.market import Rules
 from trading.risk import Gate, Levels
 from trading.strategies import ParamErrors, StrategyFailed
 
@@ -196,7 +196,8 @@ def _decide(
         return found
     if view.position.is_open and not held.state.in_position:
         return _closed_meanwhile(held, exchange, seen.rules)  # while its stop was to be moved
-    ends = _keep_rungs(held, exchange, seen.rules, _to_rest(view, seen, decision))
+    wanted = decision.rungs if seen.blind is None else execution.rests_unseen(view, decision)
+    ends = _keep_rungs(held, exchange, seen.rules, wanted)
     if ends is not None:
         found = replace(ends, levels=decision.levels)  # the best price seen is kept all the same
     elif held.state.in_position != view.position.is_open:
@@ -213,16 +214,6 @@ def _keep_rungs(
         return rungs.keep(held, wanted, rules, exchange)
     except ExchangeError as error:
         return outcome.failed(held, error)
-
-
-def _to_rest(view: View, seen: Sight, decision: execution.Decision) -> tuple[Rung, ...]:
-    """Return what is to rest: what was decided; without candles what does, within the limits."""
-    if seen.blind is None:
-        return decision.rungs
-    resting = view.ladder.resting if view.ladder else ()
-    is_limited = decision.pause is not None or decision.switch_off is not None
-    may_buy = not is_limited or bool(decision.buys)
-    return tuple(rung for rung in resting if may_buy or rung.side is Side.SELL)
 
 
 def _with_levels(held: Held, found: Outcome, seen: View) -> Outcome:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from trading import entries, exits, ladder
 from trading.fills import buy_price, crosses, fill_limit, fill_market
+from trading.ladder import Rung
 from trading.market import Side
 from trading.protections import Record, passing, standing
 from trading.risk import Blocked, Gate
@@ -87,6 +88,14 @@ def _may_buy(view: View, limit: Blocked | None) -> bool:
         return False
     # In position it is no new one: what keeps entries back for a while does not count.
     return view.position.is_open or passing(view.settings, view.record) is None
+
+
+def rests_unseen(view: View, decision: Decision) -> tuple[Rung, ...]:
+    """Return what rests on without candles: nothing that is new, and no buy beyond a limit."""
+    resting = view.ladder.resting if view.ladder else ()
+    is_limited = decision.pause is not None or decision.switch_off is not None
+    may_buy = not is_limited or bool(decision.buys)
+    return tuple(rung for rung in resting if may_buy or rung.side is Side.SELL)
 
 
 def asks_for_money(view: View, decision: Decision) -> bool:

@@ -66,6 +66,18 @@ def test_each_rung_is_filled_at_its_own_price_in_the_order_in_which_the_price_co
     assert [one.trades for one in found.days.values()] == [2]
 
 
+def test_after_a_gap_nothing_is_bought_beyond_a_limit() -> None:
+    bars = [(95.0, 95.0, 95.0, 95.0), (95.0, 95.0, 89.0, 95.0), (95.0, 101.0, 94.0, 79.0)]
+    candles = from_bars(bars)
+    *before, last = candles.times
+    candles = replace(candles, times=[*before, last + 600_000])
+    sold = [("buy", D(90), "ladder"), ("sell", D(100), "ladder")]
+    below = ("buy", D(80), "ladder")
+    assert told(backtest.run(plan(candles, "grid", GRID))) == [*sold, below]
+    limits = {"max_daily_trades": 1}
+    assert told(backtest.run(plan(candles, "grid", GRID, limits=limits))) == sold
+
+
 def test_a_price_that_jumps_over_rungs_fills_them_at_their_own_prices() -> None:
     bars = [(100.5, 100.5, 100.5, 100.5)] * 2 + [(85.0, 85.0, 85.0, 85.0)]
     assert told(backtest.run(plan(from_bars(bars), "grid", GRID))) == [

@@ -19,7 +19,7 @@ from trading.backtest.rack import Rack
 from trading.backtest.result import Result
 from trading.backtest.scan import NEVER_HIGH, NEVER_LOW, SLACK
 from trading.backtest.waiting import Waiting
-from trading.execution import View
+from trading.execution import View, rests_unseen
 from trading.ladder import Drawn, Ground, Ladder
 from trading.market import Quote, Side
 from trading.risk import Gate
@@ -131,15 +131,18 @@ class Climb(Walk):
             return
         drawn = self._drawn(quote)
         view = self._with_ladder(now, quote, action, drawn)
-        decision = self.waiting.decide(view if self._sees else replace(view, ladder=None))
+        decision = self.waiting.decide(view)
         if decision.action in ("enter", "exit"):
             self.rack.rungs.clear()
             self.waiting.send(decision, quote)
             return
         if book.position.is_open:
             book.seen(quote.bid)
-        if not self._sees or self.waiting.entry is not None:
+        if self.waiting.entry is not None:
             return  # what rests is left as it is
+        if not self._sees:
+            self.rack.keep(rests_unseen(view, decision), quote)
+            return
         changed |= self.rack.keep(decision.rungs, quote)
         if not book.position.is_open and (decision.pause or decision.switch_off):
             self._end(decision)
