@@ -127,7 +127,7 @@ def test_each_decision_on_real_candles_replays(alice: User) -> None:
         "cooldown_minutes": 10,
     }
     bot, clock = start_in_the_past(alice, values), ReplayClock(0)
-    candles = rows(WINDOW + 480)
+    candles = rows(WINDOW + 900)
     feed = RecordedFeed(candles, SYMBOL, RULES, clock)
     data = MarketData(price_ttl_s=1, markets_ttl_s=10**9)
     world = World(clock=lambda: datetime.fromtimestamp(clock() / 1000, UTC), data=data, feed=feed)
@@ -138,7 +138,7 @@ def test_each_decision_on_real_candles_replays(alice: User) -> None:
     judged = {row.gate: replay(row) for row in kept if row.count == 1}
     assert all(again.is_same for again in judged.values())
     traded = [row for row in kept if row.order_id]
-    assert len(traded) > 10
+    assert len(traded) > 20
     assert {replay(row).signals for row in traded} == {Signals.JUDGED}
     assert judged.keys() >= {"signal", "stop_loss", "cooldown"}
     assert judged["cooldown"].signals is Signals.JUDGED
