@@ -8,11 +8,11 @@ from trading.backtest.plan import MINUTE_MS, Plan, instant
 from trading.backtest.result import Order
 from trading.day import day_end, local_day
 from trading.execution import Decision, Record, fill_market
-from trading.fills import cost_margin
+from trading.fills import cost_margin, fill_limit
 from trading.ladder import BASE
 from trading.market import EXACT, FillReport, OrderRequest, OrderType, Quote, Side, quantize
 from trading.position import BookedFill, Position, apply
-from trading.risk import STOPS, Day, Gate
+from trading.risk import STOPS, Day, Gate, Levels
 
 ZERO = Decimal(0)
 
@@ -77,14 +77,7 @@ class Book:
         if decision.side is None or decision.amount is None or decision.price is None:
             raise ValueError(f"decision {decision.gate} has no order")
         plan = self.plan
-        request = OrderRequest(
-            client_order_id=str(len(self.orders) + 1),
-            symbol=plan.rules.symbol,
-            side=decision.side,
-            type=OrderType.MARKET,
-            amount=decision.amount,
-            signed_at=quote.at,
-        )
+        request = self.request(decision.side, OrderType.MARKET, decision.amount, None, quote.at)
         fill = fill_market(request, quote, plan.costs.slippage, plan.fee_rate, plan.rules, quote.at)
         is_entry = decision.action == "enter"
         self.take(
@@ -95,6 +88,50 @@ class Book:
             level=BASE if is_entry else None,
             is_entry=is_entry,
         )
+
+    def request(
+        self, side: Side, kind: OrderType, amount: Decimal, price: Decimal | None, at: int
+    ) -> OrderRequest:
+        """Return the next order as it is sent at `at` (Unix ms); `price`: its limit, if any."""
+        return OrderRequest(
+            client_order_id=str(len(self.orders) + 1),
+            symbol=self.plan.rules.symbol,
+            side=side,
+            type=kind,
+            amount=amount,
+            price=price,
+            signed_at=at,
+        )
+
+    def meet(
+        self,
+        request: OrderRequest,
+        quote: Quote,
+        gate: Gate,
+        *,
+        level: int | None,
+        is_resting: bool,
+        is_entry: bool | None = None,
+    ) -> bool:
+        """Fill a limit order whole if the market is at its price, and book it. Returns whether.
+
+        `is_resting`: at its limit, as a maker; else as a taker. The rest as `take` has it.
+        """
+        plan = self.plan
+        fill = fill_limit(
+            request,
+            quote,
+            plan.costs.slippage,
+            plan.fee_rate,
+            plan.maker_rate,
+            plan.rules,
+            quote.at,
+            is_resting=is_resting,
+        )
+        if fill is None or request.price is None:
+            return False
+        self.take(request.side, fill, gate, request.price, level=level, is_entry=is_entry)
+        return True
 
     def take(
         self,
@@ -146,20 +183,31 @@ class Book:
         day = max(local_day(self.plan.zone, instant(fill.at)), self._counter_day)
         self._count(day, pnl, opens, gate)
         self._remember(before, pnl, fill.at, gate)
+        self._note(before, booked, fill, day, gate, pnl)
+
+    def _note(
+        self,
+        before: Position,
+        booked: BookedFill,
+        fill: FillReport,
+        day: date,
+        gate: Gate,
+        pnl: Decimal,
+    ) -> None:
         self.orders.append(
             Order(
                 at=fill.at,
                 day=day,
-                side=side,
-                is_entry=not before.is_open if self.plan.is_perpetual else side is Side.BUY,
+                side=booked.side,
+                is_entry=not before.is_open if booked.futures else booked.side is Side.BUY,
                 reason=gate,
                 amount=fill.amount,
                 price=fill.price,
                 value=fill.quote,
                 fee=fill.fee,
                 pnl=pnl,
-                dust=dust,
-                futures=self.plan.is_perpetual,
+                dust=booked.dust,
+                futures=booked.futures,
             )
         )
 
@@ -192,7 +240,23 @@ class Book:
             if self._since_opened < 0:
                 self._last_loss_at = at
 
+    def taken(self, quote: Quote) -> Decimal:
+        """Return the price that closing the position gets."""
+        return quote.ask if self.position.is_short else quote.bid
+
     def seen(self, price: Decimal) -> None:
         """Remember the best price of an open position."""
-        if self.max_price is None or price > self.max_price:
+        best = self.max_price
+        if best is None or (price < best if self.position.is_short else price > best):
             self.max_price = price
+
+    @property
+    def levels(self) -> Levels:
+        """Where the position is left: its stop, its target, its trailing stop."""
+        entry, best = self.position.entry_price, self.max_price
+        if entry is None or best is None:
+            return Levels()
+        is_short = self.position.is_short
+        return risk.follow(
+            self.plan.settings, entry, Levels(max_price=best), best, is_short=is_short
+        )

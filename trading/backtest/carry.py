@@ -8,7 +8,6 @@ jumps beyond the liquidation, nothing else is. Funding is paid at its times, bef
 from dataclasses import replace
 from decimal import Decimal
 
-from trading import risk
 from trading.backtest.engine import Walk
 from trading.backtest.margin import Margin
 from trading.backtest.plan import Plan
@@ -17,9 +16,8 @@ from trading.backtest.result import Result
 from trading.backtest.scan import NEVER_HIGH, NEVER_LOW, SLACK, Scan
 from trading.backtest.signals import BUY, SELL
 from trading.entries import OPENS
-from trading.execution import View, decide
+from trading.execution import View
 from trading.market import TIMEFRAMES, Quote, Side
-from trading.risk import Levels
 from trading.sizing import nearest_stop
 
 CODES = {Side.BUY: BUY, Side.SELL: SELL}
@@ -87,7 +85,7 @@ class Carry(Walk):
 
     def _between(self) -> tuple[float, float]:
         """Return the prices between which a candle surely changes nothing, as floats."""
-        levels, limit, best = self._levels(), self.account.limit, self.book.max_price
+        levels, limit, best = self.book.levels, self.account.limit, self.book.max_price
         against = [one for one in (levels.stop, levels.trailing, limit) if one is not None]
         target = levels.target
         along = [target] if target is not None else []
@@ -157,12 +155,12 @@ class Carry(Walk):
 
     def _stop(self, end: Quote) -> Decimal | None:
         """Return the stop that a price on its way to `end` meets first."""
-        stop = nearest_stop(self._levels(), is_short=self.book.position.is_short)
+        stop = nearest_stop(self.book.levels, is_short=self.book.position.is_short)
         return stop if self._is_beyond(stop, end) else None
 
     def _target(self, begin: Quote, end: Quote) -> Decimal | None:
         """Return the price at which the target is met on the way; None: it is not."""
-        target, account = self._levels().target, self.account
+        target, account = self.book.levels.target, self.account
         if target is None:
             return None
         begins, ends = account.taken(begin), account.taken(end)
@@ -198,25 +196,6 @@ class Carry(Walk):
         self._heed_limits(now)
 
     # -- what is decided ----------------------------------------------------------------------
-    def _levels(self) -> Levels:
-        book = self.book
-        entry = book.position.entry_price
-        if entry is None or book.max_price is None:
-            return Levels()
-        best, is_short = Levels(max_price=book.max_price), book.position.is_short
-        return risk.follow(self.plan.settings, entry, best, book.max_price, is_short=is_short)
-
-    def _look(self, now: int, quote: Quote, action: int) -> None:
-        """Decide as a tick does, and do what was decided."""
-        book = self.book
-        book.turn(now)
-        decision = decide(self._view(now, quote, action))
-        if decision.action in ("enter", "exit"):
-            book.execute(decision, quote)
-            self._heed_limits(now)
-        elif book.position.is_open:
-            book.seen(self.account.taken(quote))
-
     def _view(self, now: int, quote: Quote, action: int) -> View:
         view = super()._view(now, quote, action)
         return replace(view, futures=True, free_quote=self.account.free)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from trading import risk
 from trading.backtest import signals
 from trading.backtest.engine import Walk
 from trading.backtest.plan import Plan
@@ -103,7 +102,7 @@ class Climb(Walk):
 
     def _marks(self, now: int, *, falls: bool) -> Iterator[Quote]:
         """Yield the markets in which a falling (or rising) price meets a level or a rung."""
-        levels = self._levels() if self.book.position.is_open else risk.Levels()
+        levels = self.book.levels
         reached = (levels.stop, levels.trailing) if falls else (levels.target,)
         for level in reached:
             if level is not None:
@@ -182,7 +181,7 @@ class Climb(Walk):
         settings, is_open = self.plan.settings, self.book.position.is_open
         if is_open and (settings.loss_includes_open or settings.trailing_stop_active):
             return None
-        levels = self._levels() if is_open else risk.Levels()
+        levels = self.book.levels
         rungs = self.rack.rungs
         lows = [levels.stop, drawn.low, *(r.price for r in rungs if r.side is Side.BUY)]
         highs = [levels.target, drawn.high, *(r.price for r in rungs if r.side is Side.SELL)]

@@ -8,7 +8,6 @@ opening where the price jumped over it. Candles in which nothing can happen are 
 
 from decimal import Decimal
 
-from trading import risk
 from trading.backtest import signals
 from trading.backtest.book import Book
 from trading.backtest.plan import PACE, Plan, Tell
@@ -50,7 +49,7 @@ class Walk:
             return self.scan.entry(at)
         if settings.loss_includes_open or book.max_price is None:
             return at if at < len(self.candles) else None
-        levels, best = self._levels(), float(book.max_price)
+        levels, best = book.levels, float(book.max_price)
         place, highest = self.scan.eventful(
             Watch(
                 stop=_float(levels.stop),
@@ -82,7 +81,7 @@ class Walk:
         self._way(at, begin, end, quarter)
 
     def _way(self, at: int, begin: Quote, end: Quote, quarter: int) -> None:
-        levels, now = self._levels(), end.at
+        levels, now = self.book.levels, end.at
         met = _target(levels, begin, end) if quarter == 2 else _stop(levels, begin, end)
         if met is not None:
             self._look(now, bid_at(self.plan, met, now), self.actions[at])
@@ -91,14 +90,6 @@ class Walk:
         else:
             # Nothing else can end a position here: the signal is still that of the opening.
             self.book.seen(end.bid)
-
-    def _levels(self) -> Levels:
-        book = self.book
-        entry = book.position.entry_price
-        if entry is None or book.max_price is None:
-            return Levels()
-        best = Levels(max_price=book.max_price)
-        return risk.follow(self.plan.settings, entry, best, book.max_price)
 
     def _look(self, now: int, quote: Quote, action: int) -> None:
         """Decide as a tick does, and do what was decided."""
@@ -109,7 +100,7 @@ class Walk:
             book.execute(decision, quote)
             self._heed_limits(now)
         elif book.position.is_open:
-            book.seen(quote.bid)
+            book.seen(book.taken(quote))
 
     def _heed_limits(self, now: int) -> None:
         """Pause until the reset, or end, where what was just booked has reached a limit.

@@ -7,7 +7,7 @@ from trading.backtest.perpetual import Due, liquidated_at, payment
 from trading.backtest.plan import Plan, instant
 from trading.backtest.result import Paid
 from trading.day import local_day
-from trading.market import EXACT, FillReport, Quote, Side, quantize
+from trading.market import EXACT, FillReport, Side, quantize
 from trading.risk import Gate
 
 
@@ -37,16 +37,6 @@ class Margin(Book):
     def free(self) -> Decimal:
         """The wallet without the margin."""
         return EXACT.subtract(self.wallet, self.margin)
-
-    def taken(self, quote: Quote) -> Decimal:
-        """Return the price that closing the position gets."""
-        return quote.ask if self.position.is_short else quote.bid
-
-    def seen(self, price: Decimal) -> None:
-        """Remember the best price of an open position."""
-        best = self.max_price
-        if best is None or (price < best if self.position.is_short else price > best):
-            self.max_price = price
 
     def take(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal, localcontext
 
 from trading.backtest.book import Book
-from trading.fills import crosses, fill_limit
+from trading.fills import crosses
 from trading.ladder import Rung, missing
 from trading.market import EXACT, OrderRequest, OrderType, Quote, Side, quantize
 from trading.risk import Gate
@@ -59,27 +59,8 @@ class Rack:
         return self.rungs != before
 
     def _fill(self, rung: Rung, quote: Quote, *, is_resting: bool) -> None:
-        plan = self.plan
-        fill = fill_limit(
-            self._request(rung, quote.at),
-            quote,
-            plan.costs.slippage,
-            plan.fee_rate,
-            plan.maker_rate,
-            plan.rules,
-            quote.at,
-            is_resting=is_resting,
-        )
-        if fill is not None:
-            self.book.take(rung.side, fill, Gate.LADDER, rung.price, level=rung.level)
+        request = self._request(rung, quote.at)
+        self.book.meet(request, quote, Gate.LADDER, level=rung.level, is_resting=is_resting)
 
     def _request(self, rung: Rung, at: int) -> OrderRequest:
-        return OrderRequest(
-            client_order_id=str(len(self.book.orders) + 1),
-            symbol=self.plan.rules.symbol,
-            side=rung.side,
-            type=OrderType.LIMIT,
-            amount=rung.amount,
-            price=rung.price,
-            signed_at=at,
-        )
+        return self.book.request(rung.side, OrderType.LIMIT, rung.amount, rung.price, at)

@@ -17,7 +17,7 @@ from trading.backtest.result import Result, Waits
 from trading.backtest.scan import SLACK
 from trading.backtest.signals import BUY
 from trading.execution import View, decide
-from trading.fills import crosses, fill_limit
+from trading.fills import crosses
 from trading.ladder import BASE
 from trading.market import OrderRequest, OrderType, Quote
 from trading.risk import Gate
@@ -69,16 +69,9 @@ class Waiting:
         if decision.limit is None or decision.side is None or decision.amount is None:
             self.book.execute(decision, quote)
             return
-        request = OrderRequest(
-            client_order_id=str(len(self.book.orders) + 1),
-            symbol=self.plan.rules.symbol,
-            side=decision.side,
-            type=decision.order_type,
-            amount=decision.amount,
-            price=decision.limit,
-            signed_at=quote.at,
-        )
-        entry = Entry(request=request, price=decision.limit, gate=decision.gate, at=quote.at)
+        kind, amount, limit = decision.order_type, decision.amount, decision.limit
+        request = self.book.request(decision.side, kind, amount, limit, quote.at)
+        entry = Entry(request=request, price=limit, gate=decision.gate, at=quote.at)
         self._sent += 1
         if not crosses(request, quote):
             self.entry = entry
@@ -104,20 +97,9 @@ class Waiting:
         return Resting(side=entry.request.side, price=entry.price, filled=Decimal(0), age=age)
 
     def _fill(self, entry: Entry, quote: Quote, *, is_resting: bool) -> None:
-        plan, request = self.plan, entry.request
-        fill = fill_limit(
-            request,
-            quote,
-            plan.costs.slippage,
-            plan.fee_rate,
-            plan.maker_rate,
-            plan.rules,
-            quote.at,
-            is_resting=is_resting,
+        self._filled += self.book.meet(
+            entry.request, quote, entry.gate, level=BASE, is_resting=is_resting, is_entry=True
         )
-        if fill is not None:
-            self._filled += 1
-            self.book.take(request.side, fill, entry.gate, entry.price, level=BASE, is_entry=True)
 
 
 class Wait(Walk):
