@@ -1,5 +1,6 @@
 """Nothing moves by itself on a page that polls: the browser's own layout shifts are counted."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from bots.models import BotState, User
-from tests.pages.builders import bot_of, decision, holding, market, state_of
+from tests.pages.builders import bot_of, candles_of, decision, holding, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -91,3 +92,35 @@ def test_nothing_moves_when_a_position_opens_and_ends(
     seen.wait_for_timeout(300)
     shifts = seen.evaluate("window.shifts")
     assert not shifts, "\n".join(shifts)
+
+
+#: Writes a piece of a page that is still arriving; returns how far down its boxes begin.
+ARRIVES = """
+piece => {
+  document.write(piece);
+  const boxes = [...document.querySelectorAll(".tops, .bot .side, .bot .drawn, .bot .why")];
+  return boxes.map(box => [box.className, Math.round(box.getBoundingClientRect().top)]);
+}
+"""
+
+
+def test_nothing_moves_while_a_page_still_arrives(
+    seen: Page, live_server: Any, alice: User, quick: None
+) -> None:
+    market()
+    bot = bot_of(alice, strategy="grid", params={"lowest": "60000", "highest": "70000"})
+    state_of(bot, "running", "no_signal", "trade", last_price=Decimal("67000.12"))
+    decision(bot, "no_signal")
+    candles_of(bot)
+    seen.set_viewport_size({"width": 1280, "height": 900})
+    seen.goto(f"{live_server.url}/bots/{bot.pk}/")
+    whole = seen.evaluate("fetch(location.href).then(answer => answer.text())")
+    head, rest = whole.split("</head>")
+    seen.evaluate("head => { document.open(); document.write(head) }", head + "</head>")
+    seen.wait_for_function("[...document.styleSheets].some(one => /chart/.test(one.href))")
+    places: dict[str, set[int]] = {}
+    for piece in re.findall(r"[^<>]*<[^<>]+>", rest):
+        for name, top in seen.evaluate(ARRIVES, piece):
+            places.setdefault(name, set()).add(top)
+    assert len(places) == 4, places
+    assert all(len(tops) == 1 for tops in places.values()), places
