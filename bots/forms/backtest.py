@@ -15,17 +15,20 @@ from bots.backtests import perpetuals, plans
 from bots.backtests.asking import Wanted
 from bots.backtests.axes import Axis
 from bots.forms.fields import NumberField
+from bots.forms.groups import HELP, LABELS
 from bots.forms.params import choices
 from bots.forms.vary import BOUNDS, NUMBERS, read_axes, vary_fields
 from bots.models import BotConfig
 from bots.models.bot import Direction
-from trading.market import TIMEFRAMES
+from trading.market import TIMEFRAMES, OrderType
 
 #: What the form may change of the settings that it was opened with.
 MARKET = ("exchange", "symbol", "timeframe", "strategy")
 COSTS = ("funds", "fee_perc", "slippage_perc", "spread_perc")
 #: What only a perpetual asks for: settings of the bot, and terms.
 HELD, TERMS = ("direction", "leverage"), ("maintenance_perc", "funding_perc")
+#: What only entries that rest ask for.
+PATIENCE = "entry_timeout_seconds"
 RANGE = ("days", "since", "until")
 #: Candles that a first look is made on.
 FIRST_LOOK = 20_000
@@ -72,6 +75,13 @@ class BacktestForm(forms.Form):
         label=_("Slippage, %"), help_text=_("How much worse than the quote an order is filled.")
     )
     spread_perc = NumberField(label=_("Spread, %"), help_text=_("From bid to ask."))
+    entry_timeout_seconds = forms.IntegerField(
+        label=LABELS[PATIENCE],
+        help_text=HELP[PATIENCE],
+        required=False,
+        min_value=5,
+        max_value=86_400,
+    )
     direction = forms.ChoiceField(label=_("Direction"), choices=Direction.choices, required=False)
     leverage = forms.IntegerField(label=_("Leverage"), required=False, min_value=1)
     maintenance_perc = NumberField(
@@ -93,6 +103,8 @@ class BacktestForm(forms.Form):
         kwargs["initial"] = _initial(bot)
         super().__init__(*args, **kwargs)
         self.fields |= vary_fields(bot, axes)
+        if bot.entry_type == OrderType.MARKET:
+            del self.fields[PATIENCE]
         strategy = self.fields["strategy"]
         if isinstance(strategy, forms.ChoiceField):
             strategy.choices = choices(bot.strategy)
@@ -124,10 +136,10 @@ class BacktestForm(forms.Form):
                 self.bot.params = {}
             value = value.upper() if name == "symbol" else value
             setattr(self.bot, name, value.lower() if name == "exchange" else value)
-        if perpetuals.is_perpetual(self.bot.symbol):
-            for name in HELD:
-                if self.cleaned_data[name]:
-                    setattr(self.bot, name, self.cleaned_data[name])
+        asked = HELD if perpetuals.is_perpetual(self.bot.symbol) else ()
+        for name in (*asked, PATIENCE):
+            if self.cleaned_data.get(name):
+                setattr(self.bot, name, self.cleaned_data[name])
         return self.bot
 
     def wanted(self) -> Wanted:
@@ -177,7 +189,7 @@ def _initial(bot: BotConfig) -> dict[str, Any]:
     is_enough = size / bot.leverage * ROOM <= bot.initial_capital
     funds = bot.initial_capital if is_enough else settings.PAPER_START_BALANCE
     return {
-        **{name: getattr(bot, name) for name in (*MARKET, *HELD)},
+        **{name: getattr(bot, name) for name in (*MARKET, *HELD, PATIENCE)},
         **perpetuals.usual(),
         "days": next((days for days in DAYS if days * per_day <= FIRST_LOOK), DAYS[-1]),
         "funds": funds,

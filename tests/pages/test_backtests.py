@@ -106,6 +106,21 @@ def test_what_cannot_be_tried_is_said_in_the_form(
     assert not BacktestRun.objects.exists()
 
 
+def test_a_bot_whose_entries_rest_says_how_long_they_wait(site: Client, bot: BotConfig) -> None:
+    path = f"/backtests/new/?bot={bot.pk}"
+    assert "patience" not in text_of(site.get(path))
+    BotConfig.objects.update(entry_type="limit", entry_timeout_seconds=100)
+    page = site.get(path)
+    assert "patience, seconds" in text_of(page)
+    assert 'name="entry_timeout_seconds" value="100"' in page.content.decode()
+    assert ask(site, f"bot={bot.pk}", timeframe="1h", entry_timeout_seconds="4").status_code == 422
+    ask(site, f"bot={bot.pk}", timeframe="1h", entry_timeout_seconds="3600")
+    run = BacktestRun.objects.get()
+    assert run.settings["entry_timeout_seconds"] == 3600
+    bot.refresh_from_db()
+    assert bot.entry_timeout_seconds == 100
+
+
 def test_too_many_are_refused_and_what_was_typed_stays(
     site: Client, bot: BotConfig, settings: Any
 ) -> None:
