@@ -14,6 +14,7 @@ BOTS, FILLS, REPEATS = 10, 1_000, 7
 def write_ledger(user: Any) -> None:
     """Give each of the user's bots as many filled orders, a buy and a sale in turn."""
     from bots.models import Fill, Order
+    from tests.rows import whole_fill
 
     first = datetime.now(UTC) - timedelta(hours=FILLS)
     for bot in user.bots.select_related("account"):
@@ -41,29 +42,9 @@ def write_ledger(user: Any) -> None:
             for number in range(FILLS)
         ]
         Order.objects.bulk_create(orders, batch_size=200)
-        Fill.objects.bulk_create([_fill(order, n) for n, order in enumerate(orders)], 200)
-
-
-def _fill(order: Any, number: int) -> Any:
-    from bots.models import Fill
-
-    price = Decimal(60_000 + number % 977)
-    return Fill(
-        order=order,
-        bot=order.bot,
-        account=order.account,
-        symbol=order.symbol,
-        trade_id=order.client_order_id,
-        side=order.side,
-        price=price,
-        amount=order.amount,
-        quote=order.amount * price,
-        fee=Decimal("0.0741"),
-        fee_currency="USDT",
-        fee_quote=Decimal("0.0741"),
-        at=order.signed_at,
-        trading_day=order.signed_at.date(),
-    )
+        prices = (Decimal(60_000 + number % 977) for number in range(FILLS))
+        fills = [whole_fill(*pair) for pair in zip(orders, prices, strict=True)]
+        Fill.objects.bulk_create(fills, 200)
 
 
 def main() -> None:

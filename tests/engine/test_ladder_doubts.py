@@ -131,6 +131,21 @@ def test_a_sale_is_decided_anew_where_the_stop_that_made_way_sold_a_part(bench: 
 
 
 # -- coins that are gone ---------------------------------------------------------------------------
+def sold_by_hand(b: Bench, amount: int) -> None:
+    """Take coins from the account, and tick until the bot has found out."""
+    assert b.exchange is not None
+    b.exchange.holdings["BTC"] -= amount
+    BotState.objects.filter(pk=b.bot.pk).update(reconciled_at=None)
+    b.tick()
+    b.tick()
+
+
+def book_difference(b: Bench) -> None:
+    reconcile.reconcile(b.bot.pk, b.world)
+    Comparison.objects.update(as_of=timezone.now())
+    accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+
+
 def test_nothing_rests_while_ledger_and_exchange_disagree_so_that_it_can_be_booked(
     bench: Maker,
 ) -> None:
@@ -138,15 +153,10 @@ def test_nothing_rests_while_ledger_and_exchange_disagree_so_that_it_can_be_book
     b.market.price = D(79)
     b.tick()
     assert b.exchange is not None
-    b.exchange.holdings["BTC"] -= 2  # sold by hand
-    BotState.objects.filter(pk=b.bot.pk).update(reconciled_at=None)
-    b.tick()
+    sold_by_hand(b, 2)
     assert b.where == ("error", "reconcile", "exit")
-    b.tick()
     assert resting(b) == []
-    reconcile.reconcile(b.bot.pk, b.world)
-    Comparison.objects.update(as_of=timezone.now())
-    accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    book_difference(b)
     assert b.state.current_position_size == D("2.72222")
     assert sound(b)
 
@@ -189,13 +199,8 @@ def test_sales_never_come_to_more_than_the_position_once_a_difference_is_booked(
     b.market.price = D(79)
     b.tick()
     assert b.exchange is not None
-    b.exchange.holdings["BTC"] -= 3  # sold by hand
-    BotState.objects.filter(pk=b.bot.pk).update(reconciled_at=None)
-    b.tick()
-    b.tick()
-    reconcile.reconcile(b.bot.pk, b.world)
-    Comparison.objects.update(as_of=timezone.now())
-    accept.accept_exchange(b.bot, by=b.owner, via="page", world=b.world)
+    sold_by_hand(b, 3)
+    book_difference(b)
     b.exchange.holdings["BTC"] += 3  # the owner's own, bought again
     b.start()
     b.tick()

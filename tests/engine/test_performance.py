@@ -11,6 +11,7 @@ from bots.models import BotConfig, DayStats, Fill, Order, User
 from bots.performance import Report, Span, Wanted, histories, report, select
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
+from tests.rows import whole_fill
 from trading.equity import Unit
 from trading.market import FundingReport
 
@@ -120,7 +121,7 @@ def _ledger(owner: User, bots: int, fills: int) -> None:
         bot = Bench(owner, name=f"bot {number}", start=False).bot
         orders = [_order(bot, index, start + timedelta(hours=index)) for index in range(fills)]
         Order.objects.bulk_create(orders, batch_size=500)
-        rows = [_fill(order, D(60_000 + index % 977)) for index, order in enumerate(orders)]
+        rows = [whole_fill(order, D(60_000 + index % 977)) for index, order in enumerate(orders)]
         Fill.objects.bulk_create(rows, batch_size=500)
 
 
@@ -144,25 +145,6 @@ def _order(bot: BotConfig, index: int, at: datetime) -> Order:
         signed_at=at,
         fence=1,
         run_epoch=1,
-    )
-
-
-def _fill(order: Order, price: D) -> Fill:
-    return Fill(
-        order=order,
-        bot=order.bot,
-        account=order.account,
-        symbol=order.symbol,
-        trade_id=order.client_order_id,
-        side=order.side,
-        price=price,
-        amount=order.amount,
-        quote=order.amount * price,
-        fee=D("0.0741"),
-        fee_currency="USDT",
-        fee_quote=D("0.0741"),
-        at=order.signed_at,
-        trading_day=order.signed_at.date(),
     )
 
 
