@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
@@ -36,6 +37,7 @@ from tests.axe.addresses import Address
 from tests.doors.client import signed_in
 from tests.doors.content import fill, resting_order, tried
 from tests.pages.builders import bot_of, candles_of, decision, filled, holding, market, state_of
+from tests.perpetual import Silent, kept_perpetual
 from trading.market import Candles
 
 D = Decimal
@@ -200,11 +202,13 @@ def _channels(owner: User) -> AlertChannel:
 
 
 def _backtests(owner: User, bot: BotConfig) -> int:
-    """A result, and beside it one that runs, one that failed, and two sweeps; its number."""
+    """Return the number of a result; make one of a perpetual, one open, one failed, two sweeps."""
     fast = Axis(name="ema_fast", low=D(5), high=D(9), step=D(1))
     stop = Axis(name="stop_loss_perc", low=D(0), high=D(2), step=D("0.5"))
     tried(bot, hours=12, vary=[fast, stop])
     tried(bot, hours=12, vary=[stop])
+    with patch("bots.backtests.past.feed_of", lambda *_args: Silent()):
+        assert tried(kept_perpetual(owner), hours=200).status == "done"
     done, runs, failed = (tried(bot, hours=30) for _number in range(3))
     now = timezone.now()
     rows = BacktestRun.objects

@@ -15,28 +15,15 @@ from django.test import Client
 from django.utils import timezone
 
 from bots.backtests import past, plans, results, running, trials
-from bots.models import BacktestRun, BotConfig, Market, User
+from bots.models import BacktestRun, BotConfig, User
 from tests.doors.client import Caller
 from tests.pages.builders import bot_of, sign_in, text_of
+from tests.perpetual import MARKET, PERP, Silent, kept_perpetual
 from trading import backtest
-from trading.archive import Part, Series, Told
-from trading.exchange import Fault, Unusable
-from trading.exchanges.simulated import SimulatedFeed
+from trading.archive import Told
 from trading.market import TIMEFRAMES
 
-PERP = "WAVE/USDT:USDT"
-MARKET = {"exchange": "binance", "symbol": PERP, "timeframe": "15m", "strategy": "ema_rsi"}
 ASKED = {"days": "10", "funds": "1000", "fee_perc": "0.05", "slippage_perc": "0.05"}
-
-
-class Silent:
-    """An exchange that tells no rates."""
-
-    def now(self) -> int:
-        return past.ms(timezone.now())
-
-    def rates(self, symbol: str, since: int) -> list[Any]:
-        raise Unusable(Fault.MARKET_UNKNOWN, "it does not list funding rates")
 
 
 @pytest.fixture
@@ -44,26 +31,7 @@ def bot(alice: User, settings: Any, tmp_path: Path, monkeypatch: Any) -> BotConf
     """Return a futures bot whose market's candles are kept: those of the simulated WAVE/USDT."""
     settings.DATA_DIR = tmp_path
     monkeypatch.setattr(past, "feed_of", lambda *_args: Silent())
-    Market.objects.create(
-        exchange="binance",
-        mode="live",
-        symbol=PERP,
-        base="WAVE",
-        quote="USDT",
-        amount_step="0.1",
-        price_tick="0.001",
-        min_notional=5,
-        as_of=timezone.now(),
-    )
-    feed = SimulatedFeed(settings.MARKET_SEED, lambda: past.ms(timezone.now()))
-    candles = replace(feed.candles("WAVE/USDT", "15m", 1600), symbol=PERP)
-    end = past.ms(timezone.now() + timedelta(hours=1))
-    part = Part(candles=candles, asked=((candles.times[0], end),))
-    past.archive().add(Series(exchange="binance", symbol=PERP, timeframe="15m"), part)
-    held = {"position_type": "futures", "mode": "live", "direction": "both", "leverage": 5}
-    size = {"position_size_perc": None, "position_size_fixed": 2000}
-    no_limits = dict.fromkeys(("stop_loss_perc", "max_daily_trades", "max_daily_loss_perc"))
-    return bot_of(alice, "Both ways", **{**MARKET, **held, **size, **no_limits})
+    return kept_perpetual(alice)
 
 
 @pytest.fixture
