@@ -1,7 +1,8 @@
 """From alerts to messages: what is told now, what is held back, and what equal ones become.
 
-Equal alerts (of a user: bot, kind, reason) make one message, then none for WINDOW, then one that
-says how many more there were. Quiet hours hold back, and all that waited is one message after them.
+Equal alerts (of a user: bot or API key, kind, reason) make one message, then none for WINDOW, then
+one that says how many more there were. Quiet hours hold back, and all that waited is one message
+after them.
 """
 
 import logging
@@ -11,18 +12,18 @@ from typing import TypeAlias
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Case, Max, When
 from django.utils import timezone, translation
 
 from bots.alerts.wording import Entry, message
 from bots.models import Alert, AlertChannel, AlertDelivery, AlertSettings, Outpaced, User
-from bots.models.alert import AlertKind
+from bots.models.alert import URGENT, AlertKind
 
 log = logging.getLogger(__name__)
 #: More alerts than these of one user wait for the next turn.
 MOST = 5000
 
-Group: TypeAlias = tuple[int | None, str, str]
+Group: TypeAlias = tuple[int | None, str, str, str]
 
 
 def plan(now: datetime) -> int:
@@ -49,8 +50,11 @@ def _plan_for(owner: User, now: datetime) -> int:
     window = timedelta(seconds=settings.ALERTS_WINDOW_SECONDS)
     waiting = Alert.objects.filter(owner=owner, told_at=None).select_related("bot")
     groups: dict[Group, list[Alert]] = {}
-    for alert in waiting.order_by("at", "pk")[:MOST]:
-        groups.setdefault((alert.bot_id, alert.kind, alert.reason), []).append(alert)
+    # What is urgent does not wait behind a night of what is not.
+    calm = Case(When(kind__in=URGENT, then=0), default=1)
+    for alert in waiting.order_by(calm, "at", "pk")[:MOST]:
+        group = _group(alert.bot_id, alert.kind, alert.reason, alert.key)
+        groups.setdefault(group, []).append(alert)
     told = _told(owner, now - 2 * window)
     quiet, passes = _quiet(owner, now)
     due = []
@@ -64,11 +68,23 @@ def _plan_for(owner: User, now: datetime) -> int:
     return _write(owner, due, now) if due else 0
 
 
+def _group(bot: int | None, kind: str, reason: str, key: str) -> Group:
+    """Return what equal alerts have in common; without a bot, the API key that they are about."""
+    about = ":".join(key.split(":")[:2]) if bot is None and kind == AlertKind.KEY_REFUSED else ""
+    return bot, kind, reason, about
+
+
 def _told(owner: User, since: datetime) -> dict[Group, datetime]:
     """Return when equal alerts were told last."""
-    rows = Alert.objects.filter(owner=owner, told_at__gt=since)
-    newest = rows.values_list("bot", "kind", "reason").annotate(last=Max("told_at"))
-    return {(bot, kind, reason): last for bot, kind, reason, last in newest if last is not None}
+    rows = Alert.objects.filter(owner=owner, told_at__gt=since).order_by("told_at")
+    newest = rows.values_list("bot", "kind", "reason").annotate(last=Max("told_at")).order_by()
+    told = {_group(bot, kind, why, ""): at for bot, kind, why, at in newest if at is not None}
+    for kind, reason, key, at in rows.filter(bot=None).values_list(
+        "kind", "reason", "key", "told_at"
+    ):
+        if at is not None:
+            told[_group(None, kind, reason, key)] = at
+    return told
 
 
 def _quiet(owner: User, now: datetime) -> tuple[bool, bool]:

@@ -169,7 +169,10 @@ def _wanted(what: BacktestIn) -> Wanted:
     if (what.days is None) == (what.since is None):
         raise ValidationError({"days": "Give either days, or since."})
     until = what.until or timezone.now()
-    since = what.since or until - timedelta(days=what.days or 0)
+    try:
+        since = what.since or until - timedelta(days=what.days or 0)
+    except OverflowError:
+        raise ValidationError({"until": "There was no day so long before it."}) from None
     costs = {name: value for name in COSTS if (value := getattr(what, name)) is not None}
     return Wanted(since=since, until=until, **costs)
 

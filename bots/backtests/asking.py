@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -171,9 +172,20 @@ def _check_limits(owner: User, now: datetime) -> None:
         text = _("You have %(most)d backtests under way: wait for one, or cancel one.")
         raise Refusal("too_many_open", text % {"most": most})
     most = settings.BACKTESTS_PER_DAY
-    if mine.filter(created_at__gt=now - timedelta(days=1)).count() >= most:
+    asked = mine.filter(created_at__gt=now - timedelta(days=1)).count()
+    if asked + _deleted(owner, now) >= most:
         text = _("You have asked for %(most)d backtests in 24 hours: that is the limit here.")
         raise Refusal("too_many_today", text % {"most": most})
+
+
+def _hour(owner: User, at: datetime) -> str:
+    return f"backtests-deleted-{owner.pk}-{at:%Y%m%d%H}"
+
+
+def _deleted(owner: User, now: datetime) -> int:
+    """Return how many of the last 24 hours were deleted: they count, too."""
+    hours = [_hour(owner, now - timedelta(hours=number)) for number in range(24)]
+    return sum(cache.get_many(hours).values())
 
 
 def _forget_oldest(owner: User) -> None:
@@ -201,3 +213,6 @@ def delete(run: BacktestRun) -> None:
     ended = BacktestRun.objects.filter(pk=run.pk).exclude(status__in=BacktestRun.OPEN)
     if not ended.delete()[0]:
         raise Refusal("not_ended", _("This backtest has not ended: cancel it first."))
+    counter = _hour(run.owner, run.created_at)
+    cache.add(counter, 0, 25 * 3600)
+    cache.incr(counter)

@@ -45,15 +45,19 @@ PACE, SLICE = 0.5, 20_000
 ATTEMPTS = 2
 
 
-class Canceled(Exception):
+class Interrupted(BaseException):
+    """What ends a try from outside: no strategy in the middle of its work may catch it."""
+
+
+class Canceled(Interrupted):
     """The owner does not want it any more."""
 
 
-class Outlived(Exception):
+class Outlived(Interrupted):
     """It takes longer than it may."""
 
 
-class Lost(Exception):
+class Lost(Interrupted):
     """The run is not this worker's any more: nothing of it may be written."""
 
 
@@ -124,6 +128,8 @@ def run(run_id: int) -> BacktestRun | None:
     """Try a queued run and return it; None if there is nothing to try, or no room for it now."""
     held = _claim(run_id)
     if held is None:
+        if _has_room():
+            _next()  # it was canceled meanwhile: those behind it must not wait for the sweep
         return None
     try:
         with bounds.memory(settings.BACKTEST_MEMORY_MB):
@@ -147,9 +153,13 @@ def run(run_id: int) -> BacktestRun | None:
     return held.run
 
 
-def _claim(run_id: int) -> Held | None:
+def _has_room() -> bool:
     running = BacktestRun.objects.filter(status=Status.RUNNING)
-    if running.count() >= settings.BACKTEST_WORKERS:
+    return bool(running.count() < settings.BACKTEST_WORKERS)
+
+
+def _claim(run_id: int) -> Held | None:
+    if not _has_room():
         return None  # whoever ends sends the next one
     now, holder = timezone.now(), uuid4().hex
     claimed = BacktestRun.objects.filter(pk=run_id, status=Status.QUEUED).update(
@@ -256,7 +266,9 @@ def _actions(held: Held, plan: Plan) -> bytes:
         held.tell(Stage.SIGNALS, begin / count)
         first = max(begin - window, 0)
         part = plan.candles.cut(first, min(begin + SLICE, count))
-        said += backtest.actions(part, plan.strategy, plan.values)[begin - first :]
+        # Another package's strategy may take its time over each window.
+        with bounds.every(1.0, held.beat):
+            said += backtest.actions(part, plan.strategy, plan.values)[begin - first :]
     return bytes(said)
 
 

@@ -1,18 +1,19 @@
 """The form that asks for a backtest: which market, which time, and what trading costs there."""
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.validators import MinValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from bots.backtests import perpetuals, plans
-from bots.backtests.asking import Wanted
+from bots.backtests.asking import OLDEST_YEAR, Wanted
 from bots.backtests.axes import Axis
 from bots.forms.fields import NumberField
 from bots.forms.groups import HELP, LABELS
@@ -65,6 +66,7 @@ class BacktestForm(forms.Form):
         required=False,
         widget=forms.DateInput(attrs=DATE, format="%Y-%m-%d"),
         help_text=_("Included; empty: up to now."),
+        validators=[MinValueValidator(date(OLDEST_YEAR, 1, 1))],
     )
     funds = NumberField(
         label=_("Starting capital"),
@@ -145,13 +147,12 @@ class BacktestForm(forms.Form):
     def wanted(self) -> Wanted:
         """Return the range, in days of the reader's zone, and the costs."""
         found, now = self.cleaned_data, timezone.now()
-        until = now
+        until, last = now, found["until"]
+        if last and last < timezone.localdate(now):
+            until = _midnight(last + timedelta(days=1))
+        since = until - timedelta(days=found["days"] or 0)
         if found["since"]:
             since = _midnight(found["since"])
-            if found["until"]:
-                until = min(_midnight(found["until"] + timedelta(days=1)), now)
-        else:
-            since = now - timedelta(days=found["days"])
         costs = {name: found[name] for name in (*COSTS, *TERMS)}
         return Wanted(since=since, until=until, **costs)
 

@@ -25,6 +25,7 @@ EXITS = {
     "command": _("Your command"),
     "closing": _("Stopped and closed"),
     "max_daily_loss": _("Daily loss limit"),
+    "max_drawdown": _("Drawdown limit"),
     "liquidation": _("Liquidation"),
     "adjusted": _("Booked by hand"),
     "adopted": _("Found at the exchange"),

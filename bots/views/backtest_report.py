@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.utils import formats
+from django.utils import formats, timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
@@ -194,11 +194,12 @@ class Report(Told):
     @cached_property
     def curve_rows(self) -> list[dict[str, Any]]:
         """The curves as a table: the last point of each day, newest first."""
-        days: dict[str, dict[str, Any]] = {}
+        days: dict[date, dict[str, Any]] = {}
         falls = overlay.of_fall(self.kept.points, self.funds)
         for point, (_at, fall) in zip(self.kept.points, falls, strict=True):
-            row = {"at": instant(point.at - 1), "value": point.value, "hold": point.hold}
-            days[f"{row['at']:%Y-%m-%d}"] = {**row, "fall": fall}
+            at = instant(point.at - 1)
+            row = {"at": at, "value": point.value, "hold": point.hold, "fall": fall}
+            days[timezone.localdate(at)] = row
         return list(days.values())[::-1]
 
     # -- Words ------------------------------------------------------------------------------------
@@ -280,9 +281,19 @@ def trade_rows(report: Report, trades: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"trade": trade, "exit": exit_label(trade.reason)} for trade in trades]
 
 
-def ends_of(run: BacktestRun) -> tuple[datetime, datetime]:
+class Ends(NamedTuple):
+    """When candles begin and end, and a moment of the last day that they are of."""
+
+    begin: datetime
+    end: datetime
+    last: datetime
+
+
+def ends_of(run: BacktestRun) -> Ends:
     """Return when the candles of a result begin and end, else what was asked for."""
+    begin, end = run.since, run.until
     if run.summary:
-        begin, end = (run.summary[name] / 1000 for name in ("first", "end"))
-        return datetime.fromtimestamp(begin, UTC), datetime.fromtimestamp(end, UTC)
-    return run.since, run.until
+        begin, end = (
+            datetime.fromtimestamp(run.summary[name] / 1000, UTC) for name in ("first", "end")
+        )
+    return Ends(begin, end, end - timedelta(milliseconds=1))

@@ -40,6 +40,7 @@ def test_what_is_wrong_is_named_and_what_ended_is_not_canceled(alice: User, bot:
     assert wrong(days=1, changes={"stop_loss_perc": "x"}) == "stop_loss_perc"
     assert wrong(days=1, spread_perc="99") == "spread_perc"
     assert wrong(days=1, symbol="x") == "symbol"
+    assert wrong(days=10, until="0001-01-02T00:00:00Z") == "until"
     run = caller.post("/backtests", {"bot_config_id": bot.pk, "days": 1}).body["id"]
     assert caller.post(f"/backtests/{run}/cancel").body["status"] == "canceled"
     again = caller.post(f"/backtests/{run}/cancel")

@@ -1,6 +1,8 @@
 """Backtests that are asked for: frozen, claimed once, told of, bounded, never lost in silence."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +17,10 @@ from bots.backtests import asking, bounds, past, plans, results, running
 from bots.backtests.asking import Wanted
 from bots.change import Refusal
 from bots.models import BacktestData, BacktestRun, BotConfig, Market, User
-from trading import backtest
+from trading import backtest, strategies
 from trading.archive import Part
 from trading.exchanges.simulated import SimulatedFeed
+from trading.strategies.guarded import Guarded
 
 FIELDS = {
     "name": "Tried",
@@ -322,3 +325,66 @@ def test_while_an_exchange_is_waited_for_a_run_can_be_canceled() -> None:
     with pytest.raises(running.Canceled):
         past.Patient(tell).sleep(30)
     assert time.monotonic() - begun < 5
+
+
+def test_a_slow_strategy_is_looked_at_while_it_is_asked(
+    bot: BotConfig, sent: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[bool] = []
+    asked: list[bool] = []
+    real = backtest.actions
+
+    @contextmanager
+    def every(_seconds: float, _look: Any) -> Iterator[None]:
+        watched.append(True)
+        yield
+        watched.pop()
+
+    def actions(*given: Any) -> bytes:
+        asked.append(bool(watched))
+        return real(*given)
+
+    monkeypatch.setattr(bounds, "every", every)
+    monkeypatch.setattr(backtest, "actions", actions)
+    running.run(ask(bot).pk)
+    assert asked
+    assert all(asked)
+
+
+@pytest.mark.parametrize("kind", [running.Canceled, running.Outlived, running.Lost])
+def test_no_strategy_of_others_keeps_a_run_from_being_ended(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = strategies.get("ema_rsi")
+    guarded = Guarded(strategy)
+
+    def interrupted(*_given: Any) -> None:
+        try:
+            raise kind
+        except Exception:
+            return
+
+    monkeypatch.setattr(type(strategy), "signal", interrupted)
+    feed = SimulatedFeed(1, lambda: 1_772_316_000_000)
+    with pytest.raises(kind):
+        guarded.signal(feed.candles("WAVE/USDT", "1m", 100), strategies.clean(strategy, {}))
+
+
+def test_one_that_was_canceled_meanwhile_lets_the_next_one_go(
+    bot: BotConfig, sent: list[int]
+) -> None:
+    first, second = ask(bot), ask(bot)
+    asking.cancel(first)
+    assert running.run(first.pk) is None
+    assert sent == [second.pk]
+
+
+def test_the_days_limit_counts_what_was_deleted(
+    bot: BotConfig, sent: list[int], settings: Any
+) -> None:
+    settings.BACKTESTS_PER_DAY = 2
+    for _number in range(2):
+        asking.delete(asking.cancel(ask(bot)))
+    with pytest.raises(Refusal) as refused:
+        ask(bot)
+    assert refused.value.reason == "too_many_today"

@@ -264,3 +264,55 @@ def test_an_ended_one_is_deleted_and_one_that_runs_is_not(site: Client, bot: Bot
     site.post(f"/backtests/{run.pk}/cancel/")
     assert site.post(f"/backtests/{run.pk}/delete/").url == "/backtests/"
     assert not BacktestRun.objects.exists()
+
+
+def test_the_last_day_is_the_last_one_that_was_asked_for(
+    site: Client, alice: User, bot: BotConfig
+) -> None:
+    alice.time_zone = "Europe/Istanbul"
+    alice.save()
+    today = timezone.localdate(timezone=alice.zone)
+    first, last = today - timedelta(days=12), today - timedelta(days=3)
+    days = {"days": "", "since": first.isoformat(), "until": last.isoformat()}
+    run = tried(site, bot, timeframe="1h", **days)
+    shown = f"{day(first)} – {day(last)}"
+    page = site.get(f"/backtests/{run.pk}/")
+    assert shown in text_of(page)
+    assert shown in text_of(site.get("/backtests/"))
+    rows = [timezone.localtime(row["at"], alice.zone) for row in page.context["report"].curve_rows]
+    assert [row.date() for row in rows] == [last - timedelta(days=n) for n in range(10)]
+    assert {(row.hour, row.minute) for row in rows} == {(23, 59)}
+
+
+def day(at: Any) -> str:
+    return f"{at.day} {at:%b %Y}"
+
+
+def test_days_may_be_counted_back_from_the_last_one(site: Client, bot: BotConfig) -> None:
+    last = timezone.now().date() - timedelta(days=20)
+    ask(site, f"bot={bot.pk}", until=last.isoformat())
+    run = BacktestRun.objects.get()
+    assert run.until.isoformat() == f"{last + timedelta(days=1)}T00:00:00+00:00"
+    assert run.until - run.since == timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("days", "status"),
+    [
+        ({"since": "2026-01-01", "until": "9999-12-31"}, 302),
+        ({"until": "0001-01-02"}, 422),
+        ({"since": "0001-01-01"}, 422),
+    ],
+)
+def test_no_day_is_too_far_away_to_be_answered(
+    site: Client, bot: BotConfig, days: dict[str, str], status: int
+) -> None:
+    assert ask(site, f"bot={bot.pk}", timeframe="1h", **days).status_code == status
+
+
+def test_what_switched_a_bot_off_is_said_in_words(site: Client, bot: BotConfig) -> None:
+    BotConfig.objects.update(max_drawdown_perc=Decimal("0.1"), stop_loss_perc=1)
+    run = tried(site, bot, days="20")
+    assert run.summary["ended"] == "max_drawdown"
+    page = text_of(site.get(f"/backtests/{run.pk}/"))
+    assert "The bot switched itself off before the end: Drawdown limit." in page

@@ -103,6 +103,38 @@ def test_what_the_exchange_does_not_have_is_a_gap_and_asked_once(archive: Archiv
     assert again.asked == []
 
 
+class ShortSighted(Exchange):
+    """Speaks of 300 candles in a page, as OKX does, and has none before the market was listed."""
+
+    def past(self, symbol, timeframe, since):
+        rows = super().past(symbol, timeframe, since)
+        return [row for row in rows if START <= row[0] < since + 300 * MINUTE]
+
+
+@pytest.mark.parametrize("before", [50, 500, 999, 1_000, 2_750])
+def test_no_candle_is_lost_at_a_markets_beginning(archive: Archive, before: int) -> None:
+    since, end = START - before * MINUTE, START + 1_500 * MINUTE
+    exchange = ShortSighted()
+    fetch(exchange, archive, SERIES, since, end)
+    found = archive.read(SERIES, since, end)
+    assert (found.candles.times[0], len(found.candles)) == (START, 1_500)
+    assert archive.lacking(SERIES, since, end) == []
+    assert len(exchange.asked) <= before // 1_000 + 1 + 10 + 6
+
+
+@pytest.mark.parametrize("ends_at", range(1, 8))
+def test_a_fetch_that_is_ended_in_a_leap_keeps_only_what_is_sure(
+    archive: Archive, ends_at: int
+) -> None:
+    since, end = START - 700 * MINUTE, START + 900 * MINUTE
+    exchange = ShortSighted()
+    exchange.fails_at = ends_at
+    with pytest.raises(KeyboardInterrupt):
+        fetch(exchange, archive, SERIES, since, end)
+    fetch(ShortSighted(), archive, SERIES, since, end)
+    assert len(archive.read(SERIES, since, end).candles) == 900
+
+
 def test_a_candle_that_is_none_is_refused_and_missing(archive: Archive) -> None:
     exchange, at = Exchange(), START + 10 * MINUTE
     exchange.bad = {

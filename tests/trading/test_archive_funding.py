@@ -7,12 +7,24 @@ import pytest
 
 from trading.archive import RateArchive, Told, fetch_rates
 from trading.archive.fetch import LATE_MS
+from trading.backtest.perpetual import Rates, Terms
 from trading.exchange import Fault, Unusable
 
 EIGHT = 28_800_000
 #: 2026-02-27 00:00 UTC, two days before a month's end.
 START = 1_772_150_400_000
 WAVE = ("binance", "WAVE/USDT:USDT")
+
+
+class NewestFirst:
+    """Tells the newest of all its rates, however early the time that it is asked about."""
+
+    def now(self) -> int:
+        return START + 20 * EIGHT + 60_000
+
+    def rates(self, symbol: str, since: int) -> list[tuple[int, Decimal]]:
+        times = range(max(START, since // EIGHT * EIGHT), self.now(), EIGHT)
+        return [(at, rate_at(at)) for at in times][-5:]
 
 
 class Exchange:
@@ -75,12 +87,22 @@ def test_before_a_market_was_there_none_was_paid_and_the_newest_may_come_late(
     exchange = Exchange(page=100, first=START + 5 * EIGHT)
     now = exchange.now()
     assert fetch_rates(exchange, archive, *WAVE, START, now + EIGHT) == 16
-    assert archive.lacking(*WAVE, START, now) == []
+    # Nobody said so: it may be an exchange that tells the newest rates first.
+    assert archive.lacking(*WAVE, START, now) == [(START, START + 5 * EIGHT)]
     late = Exchange(page=100, first=now + EIGHT)
     assert fetch_rates(late, archive, *WAVE, START - EIGHT, now) == 0
     quiet = RateArchive(archive.root / "other")
     fetch_rates(late, quiet, *WAVE, START, now)
     assert quiet.lacking(*WAVE, START, now) == [(now - LATE_MS, now)]
+
+
+def test_what_an_exchange_left_out_is_not_taken_for_none(archive: RateArchive) -> None:
+    end = START + 20 * EIGHT
+    fetch_rates(NewestFirst(), archive, *WAVE, START, end)
+    told = archive.read(*WAVE, START, end)
+    dues = list(Terms(rates=Rates(told=told.rates, asked=told.asked)).dues(START, end))
+    assert [due.at for due in dues] == list(range(START, end, EIGHT))
+    assert [due.is_assumed for due in dues] == [True] * 16 + [False] * 4
 
 
 def test_a_damaged_month_counts_as_never_asked_about(archive: RateArchive) -> None:

@@ -16,8 +16,8 @@ from trading.market import TIMEFRAMES, Candles
 BLOCK = 10_000
 #: How often a page is asked for, and the longest pause before the next time (seconds).
 TRIES, LONGEST_PAUSE = 4, 30.0
-#: Candles of a page without any: so far the exchange has spoken.
-PAGE = 1000
+#: Candles that an empty page steps over, and as many as each exchange surely spoke of with it.
+LEAP, STEP = 1000, 100
 #: A candle may come this late: until then its absence proves nothing.
 LATE_MS = 3_600_000
 
@@ -111,22 +111,47 @@ class _Block:
         self.length = TIMEFRAMES[series.timeframe]
         self.begin = self.reach = begin
         self.rows: list[Row] = []
+        #: After a leap: up to where nothing was surely there; None: all up to `reach` is known.
+        self.sure: int | None = None
+        self.steps_until = begin
 
     def take(self, page: Sequence[Row], end: int) -> None:
         """Keep what a page says of the time up to `end`."""
         rows = [row for row in page if row[0] >= self.reach]
-        before = self.reach
+        if rows and self.sure is not None:
+            self._go_back()
+            return
         for row in rows:
             at = int(row[0])
             if self.reach <= at < end:
                 self._one(at, row)
                 self.reach = (at // self.length + 1) * self.length
-        # Nothing of that time, or something after it alone: it is known that nothing was there.
-        if not rows or rows[-1][0] >= end:
-            beyond = end if rows else before + PAGE * self.length
-            self.reach = min(beyond, end)
+        if not rows:
+            self._pass_over(end)
+        elif rows[-1][0] >= end:
+            self.reach = end  # what comes alone after it proves that nothing was there
         if len(self.rows) >= BLOCK:
             self.keep()
+
+    def _pass_over(self, end: int) -> None:
+        """Go on after a page without candles.
+
+        Some exchanges speak of 1000 candles in a page and some of 100 only; which, none tells. So
+        long stretches without any are leapt over, and the last leap is gone again in small steps.
+        """
+        sure = min(self.reach + STEP * self.length, end)
+        if self.reach < self.steps_until:
+            self.reach = min(sure, self.steps_until)
+            return
+        self.sure, self.reach = sure, min(self.reach + LEAP * self.length, end)
+        if self.reach == sure:
+            self.sure = None
+        elif self.reach == end:
+            self._go_back()
+
+    def _go_back(self) -> None:
+        self.steps_until, self.reach = self.reach, self.sure or self.reach
+        self.sure = None
 
     def _one(self, at: int, row: Row) -> None:
         problem = problem_of(at, row[1:], self.length)
@@ -139,10 +164,11 @@ class _Block:
     def keep(self) -> None:
         """Write what came so far."""
         last = int(self.rows[-1][0]) + self.length if self.rows else self.begin
-        span: Stretch = (self.begin, min(self.reach, max(self.settled, last)))
+        reach = self.reach if self.sure is None else self.sure
+        span: Stretch = (self.begin, min(reach, max(self.settled, last)))
         if span[0] >= span[1]:
             return
         candles = Candles.from_rows(self.series.symbol, self.series.timeframe, self.rows)
         self.archive.add(self.series, Part(candles=candles, asked=(span,)))
         self.brought.candles += len(self.rows)
-        self.begin, self.rows = self.reach, []
+        self.begin, self.rows = reach, []

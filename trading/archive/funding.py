@@ -21,6 +21,8 @@ from trading.archive.stretches import Stretch
 
 FOLDER = "funding"
 MINUTE_MS = 60_000
+#: No exchange pays funding less often than every 8 hours.
+LONGEST_MS = 28_800_000
 #: A funding time (Unix ms), and the fraction that longs paid to shorts then.
 Rate = tuple[int, Decimal]
 
@@ -166,8 +168,10 @@ def fetch_rates(
             else:
                 # One may come late: until then its absence proves nothing.
                 reach = min(end, now - LATE_MS)
-            if at < reach:
-                archive.add(exchange, symbol, Told(rates=mine, asked=((at, reach),)))
+            # Some tell the newest of them first: of the time before those nothing was said.
+            spoken = mine[0][0] if mine and mine[0][0] - at > LONGEST_MS else at
+            if spoken < reach:
+                archive.add(exchange, symbol, Told(rates=mine, asked=((spoken, reach),)))
             brought += len(mine)
             if not mine:
                 break
