@@ -34,15 +34,6 @@ MONEY = (
     "max_spread_perc",
     "max_drawdown_perc",
 )
-#: Another strategy has other parameters: the answer brings the whole group of fields.
-RE_RENDER = {
-    "hx-post": "",
-    "hx-vals": '{"show": "1"}',
-    "hx-trigger": "change",
-    "hx-select": "#group-strategy",
-    "hx-target": "#group-strategy",
-    "hx-swap": "outerHTML",
-}
 GONE = _(
     "This strategy is not installed here. Have its package installed, or choose another strategy."
 )
@@ -128,7 +119,7 @@ class BotForm(forms.ModelForm[BotConfig]):
         name = str(self.data.get("strategy") or self.initial.get("strategy") or "")
         self.strategy = strategies.STRATEGIES.get(name)
         field = self.fields["strategy"]
-        field.widget = forms.Select(choices=choices(name), attrs=RE_RENDER)
+        field.widget = forms.Select(choices=choices(name))
         if self.strategy is None:
             field.help_text = GONE
             return

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from bots.models import BotConfig, User
 from tests.browser import sign_in, watch
@@ -85,6 +85,45 @@ def test_an_edit_can_look_at_another_strategy_and_come_back(
     expect(seen.locator("#id_param_slow")).to_have_value("35")
     bot.refresh_from_db()
     assert bot.strategy == "macd"
+
+
+CHOOSE_AT_ONCE = """document.addEventListener("htmx:afterSwap", () => {
+    const choice = document.querySelector("#id_strategy");
+    choice.value = "macd";
+    choice.dispatchEvent(new Event("change", { bubbles: true }));
+}, { once: true })"""
+
+
+def test_a_choice_made_as_another_answer_arrives_counts(
+    page: Page, live_server: Any, alice: User
+) -> None:
+    sign_in(page, alice, live_server.url)
+    page.goto(f"{live_server.url}/bots/new/")
+    page.evaluate(CHOOSE_AT_ONCE)
+    page.select_option("#id_strategy", "breakout")
+    expect(page.locator("[name=params_of]")).to_have_value("macd")
+    expect(page.locator("#id_strategy")).to_have_value("macd")
+
+
+def test_a_choice_made_while_another_answer_comes_counts(
+    page: Page, live_server: Any, alice: User
+) -> None:
+    sign_in(page, alice, live_server.url)
+    page.goto(f"{live_server.url}/bots/new/")
+    asked: list[Route] = []
+
+    def first_waits(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+
+    page.route("**/bots/new/", first_waits)
+    page.evaluate("htmx.config.timeout = 0")  # nothing but the second choice ends the wait
+    page.select_option("#id_strategy", "breakout")
+    page.select_option("#id_strategy", "macd")
+    expect(page.locator("[name=params_of]")).to_have_value("macd")
+    assert len(asked) == 2  # the first was dropped, it never had an answer
+    expect(page.locator("#id_strategy")).to_have_value("macd")
 
 
 def test_typed_settings_of_a_chosen_strategy_outlive_the_session(
