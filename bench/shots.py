@@ -45,10 +45,21 @@ LOOKS: tuple[tuple[str, int, tuple[int, ...], Literal["light", "dark"]], ...] = 
 TALL = ("dashboard", "bot", "bot-ladder", "bot-signals", "backtest", "compare", "sweep")
 TALL_HEIGHTS = (980, 860, 760, 620)
 TURKISH = ("dashboard", "bot")
-OPERATORS = ("status", "admin")
+VIEWERS = {"status": "operator", "admin": "operator", "bot-twin": "trader"}
+#: A live bot beside its twin is not the demo's: it needs an exchange's key.
+TWIN = "bot-twin"
+#: Both bots' trades: hours ago; then for each side the price decided on and the one that it got,
+#: bought and sold.
+BESIDE = (
+    (120, (("64200", "64222"), ("65150", "65118")), (("64200", "64212"), ("65150", "65140"))),
+    (71, (("65446", "65475"), ("64895", "64861")), (("65440", "65450"), ("64900", "64890"))),
+    (26, (("64020", "64031"), ("65020", "65030")), (("64020", "64030"), ("65015", "65010"))),
+)
+#: Of each order: units, and the fee that each side paid.
+UNITS, FEES = "0.02", ("1.30", "1.29")
 
 
-def pages(holder: Any, market: Any) -> dict[str, str]:
+def pages(holder: Any, market: Any, beside: Any) -> dict[str, str]:
     """Return the pages to be taken: name of the picture -> address."""
     bot = f"/bots/{holder.pk}/"
     runs = holder.owner.backtests.filter(status="done")
@@ -62,6 +73,7 @@ def pages(holder: Any, market: Any) -> dict[str, str]:
         "bot-ladder": f"/bots/{holder.owner.bots.get(name=LADDER).pk}/",
         **{f"bot-{tab}": f"{bot}{tab}/" for tab in (*tabs, "settings", "stop")},
         "bot-decision": f"{bot}decisions/{bought.pk}/",
+        TWIN: f"/bots/{beside.pk}/performance/#expectation",
         "new-bot": "/bots/new/?preset=balanced",
         "templates": "/templates/",
         "several-bots": "/bots/bulk/",
@@ -117,7 +129,7 @@ def take_all(browser: Browser, url: str, wanted: dict[str, str], cookies: dict[s
         for file, locale, width, heights, light in looks(name):
             size = {"width": width, "height": heights[0]}
             context = browser.new_context(locale=locale, color_scheme=light, viewport=size)  # type: ignore[arg-type]
-            viewer = "operator" if name in OPERATORS else "demo"
+            viewer = VIEWERS.get(name, "demo")
             if name != "sign-in":
                 cookie, value = cookies[viewer]
                 context.add_cookies([{"name": cookie, "value": value, "url": url}])
@@ -196,6 +208,36 @@ def try_settings(bot: Any) -> None:
         running.run(run.pk)
 
 
+def trade_beside_a_twin() -> Any:
+    """Return a trader's bot on a testnet, stopped, that traded the same signals as its twin."""
+    from django.utils import timezone
+
+    from bots import control, twins
+    from bots.models import Account, Order, StateEvent, User
+    from tests.pages.builders import bot_of, filled
+
+    trader = User.objects.create(username="trader", language="en")
+    place = {"exchange": "binance", "mode": "testnet"}
+    account = Account.objects.create(owner=trader, label="main", **place)
+    bot = bot_of(trader, "Morning tide", account=account, **place)
+    control.start(bot, by=trader, via="page")
+    twin = twins.make(bot, by=trader, via="page")
+    control.stop(bot, by=trader, via="page", position="leave")
+    now = timezone.now()
+    StateEvent.objects.filter(bot__owner=trader).update(at=now - timedelta(days=6))
+    for hours, *sides in BESIDE:
+        for one, prices, fee in zip((bot, twin), sides, FEES, strict=True):
+            for side, (thought, got), ago in zip(
+                ("buy", "sell"), prices, (hours, hours - 7), strict=True
+            ):
+                at = now - timedelta(hours=ago)
+                fill = filled(one, side, UNITS, got, at=at + timedelta(seconds=1), fee=fee)
+                Order.objects.filter(pk=fill.order_id).update(
+                    created_at=at, expected_price=Decimal(thought)
+                )
+    return bot
+
+
 def inside(names: list[str]) -> None:
     """Make the demo in the scratch database, serve it and take the pictures."""
     scene.setup()
@@ -203,13 +245,15 @@ def inside(names: list[str]) -> None:
     from bots.models import Market
 
     demo, operator = arrange()
+    beside = trade_beside_a_twin()
     holder = demo.bots.get(name=HOLDER)
     schedule.repair(sweep.intervals())
-    cookies = {"demo": serving.session_of(demo), "operator": serving.session_of(operator)}
+    viewers = (demo, operator, beside.owner)
+    cookies = {viewer.username: serving.session_of(viewer) for viewer in viewers}
     with serving.served("worker", "web", "beat") as url:
         time.sleep(SETTLE)
         market = Market.objects.filter(symbol=holder.symbol, exchange=holder.exchange).first()
-        wanted = pages(holder, market)
+        wanted = pages(holder, market, beside)
         wanted = {name: wanted[name] for name in names or wanted}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
