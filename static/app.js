@@ -24,7 +24,8 @@
     for (const time of document.querySelectorAll("time[data-count]")) {
       const away = (Date.parse(time.dateTime) - Date.now() - skew) / 1000;
       const kind = time.dataset.count;
-      const text = root.dataset[kind].replace("%(duration)s", duration(kind === "since" ? -away : away));
+      const bare = duration(kind === "since" || kind === "past" ? -away : away);
+      const text = kind in root.dataset ? root.dataset[kind].replace("%(duration)s", bare) : bare;
       if (time.textContent === text) continue;
       // Beside a right edge a longer text begins further left: then it is another one, nothing has moved.
       const shown = time.textContent.length === text.length ? time : time.cloneNode();
@@ -182,7 +183,7 @@
     // another log, not one whose lines moved down. What the reader is in stays.
     Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) => {
       if (!(old instanceof Element) || old.isEqualNode(fresh)) return true;
-      const isFigure = old.matches(".num, dd, td[data-label], p.muted") && !old.querySelector("a, button, summary");
+      const isFigure = old.matches(".num, dd, td[data-label], p.muted, .sentence") && !old.querySelector("a, button, summary");
       const isLog = old.matches(".log") && !old.contains(document.activeElement);
       if (!isFigure && !isLog) return true;
       old.className = fresh.className;

@@ -1,6 +1,6 @@
 """Numbers, times and statuses as people read them, in the active language and zone."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from typing import Literal
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from bots.lifecycle import Reason, Status
 from bots.models import BotState, Fill, Order
 from bots.models.ledger import SIDES
-from bots.sentences import duration
+from bots.sentences import counting, duration, in_utc
 from trading.market import Side, quantize
 from trading.rounding import readable
 
@@ -137,7 +137,7 @@ def at(value: datetime | Literal[""] | None, style: str = "auto") -> str | SafeS
     local = timezone.localtime(value)
     day = "" if style == "auto" and local.date() == timezone.localdate() else "j M "
     text = formats.date_format(local, f"{day}H:i" if style == "minute" else f"{day}H:i:s")
-    return format_html('<time datetime="{}" title="{}">{}</time>', *_utc(value), text)
+    return format_html('<time datetime="{}" title="{}">{}</time>', *in_utc(value), text)
 
 
 @register.simple_tag
@@ -146,7 +146,7 @@ def ago(value: datetime | Literal[""] | None, now: datetime) -> str | SafeString
     if not value:
         return NOTHING
     text = _("%(duration)s ago") % {"duration": duration((now - value).total_seconds())}
-    return _counting(value, text, "since")
+    return counting(value, text, "since")
 
 
 @register.simple_tag
@@ -155,19 +155,7 @@ def until(value: datetime | Literal[""] | None, now: datetime) -> str | SafeStri
     if not value:
         return NOTHING
     text = _("in %(duration)s") % {"duration": duration((value - now).total_seconds())}
-    return _counting(value, text, "until")
-
-
-def _counting(value: datetime, text: str, kind: str) -> SafeString:
-    return format_html(
-        '<time datetime="{}" title="{}" data-count="{}">{}</time>', *_utc(value), kind, text
-    )
-
-
-def _utc(value: datetime) -> tuple[str, str]:
-    """Return an instant in UTC for machines and for people."""
-    utc = value.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return counting(value, text, "until")
 
 
 @register.filter

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.db.models import Q
 from django.utils.functional import cached_property
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from bots.lifecycle import FATAL, LIMITS, Duty, Mode, Reason, Status
@@ -80,7 +81,7 @@ class Shown:
         return self.bot.state_or_none
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> SafeString:
         return sentence(self.state, self.now)
 
     @property

@@ -1,6 +1,7 @@
 """Live pages in a real browser: they change under the reader's eyes and disturb nothing."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -173,3 +174,25 @@ def test_a_form_sent_without_a_session_says_that_nothing_was_changed(
     assert "You were signed out. Nothing was changed: sign in and send it again." in text
     assert not BotState.objects.filter(pk=bot.pk).exists()
     assert "You were signed out" not in client.get("/accounts/login/").content.decode()
+
+
+def test_the_sentence_counts_on_where_no_poll_brings_news(
+    seen: Page, live_server: Any, alice: User, quick: None, problems: Callable[[], list[str]]
+) -> None:
+    bot = bot_of(alice, check_interval_seconds=60)
+    now = timezone.now()
+    state_of(bot, "waiting", "stale_data", "trade", last_ok_at=now - timedelta(minutes=3))
+    BotState.objects.filter(pk=bot.pk).update(last_run_at=now - timedelta(minutes=6))
+    # As where no worker lives: nothing of the bot changes any more.
+    seen.route("**/panel/*", lambda route: route.fulfill(status=204))
+    seen.clock.install()
+    seen.goto(f"{live_server.url}/bots/{bot.pk}/")
+    told = seen.locator(".sentence")
+    expect(told).to_have_text(
+        "Waiting - no fresh candles for 3 min; late: should have run 5 min ago"
+    )
+    seen.clock.run_for(3 * 60 * 60 * 1000)
+    expect(told).to_have_text(
+        "Waiting - no fresh candles for 3 h 3 min; late: should have run 3 h 5 min ago"
+    )
+    assert problems() == []

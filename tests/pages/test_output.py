@@ -239,6 +239,10 @@ def test_durations_are_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
+def _read(state: BotState | None, now: datetime) -> str:
+    return re.sub(r"<[^>]+>", "", sentence(state, now))
+
+
 def test_one_sentence_says_status_reason_and_what_comes_next(alice: User) -> None:
     bot = bot_of(alice)
     now = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
@@ -247,7 +251,7 @@ def test_one_sentence_says_status_reason_and_what_comes_next(alice: User) -> Non
         "last_run_at": now.replace(hour=9, minute=59, second=12),
     }
     state = state_of(bot, "waiting", "stale_data", "trade", **columns)
-    assert sentence(state, now) == "Waiting - no fresh candles for 3 min; tries again in 12 s"
+    assert _read(state, now) == "Waiting - no fresh candles for 3 min; tries again in 12 s"
     BotState.objects.filter(pk=bot.pk).update(
         status="paused",
         reason="max_daily_loss",
@@ -255,9 +259,7 @@ def test_one_sentence_says_status_reason_and_what_comes_next(alice: User) -> Non
         day_ends_at=now.replace(hour=13, minute=12),
     )
     state = BotState.objects.select_related("bot").get(pk=bot.pk)
-    assert (
-        sentence(state, now) == "Paused - max daily loss reached; resumes at 13:12, in 3 h 12 min"
-    )
+    assert _read(state, now) == "Paused - max daily loss reached; resumes at 13:12, in 3 h 12 min"
     assert sentence(None, now) == "Never started"
 
 
