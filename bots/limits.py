@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from bots.connect import quote_of
 from bots.lease import Held
-from bots.models import Account, BotState, Fill, Order, Outpaced
+from bots.models import Account, BotConfig, BotState, Fill, Order, Outpaced
 from trading.execution import Record
 from trading.risk import STOPS
 
@@ -44,33 +44,38 @@ def _account_facts(held: Held) -> dict[str, Any]:
     if account.max_open_positions is None and account.max_daily_loss is None:
         return {}
     return {
-        "account_positions": _open_positions(held),
+        "account_positions": open_positions(account, held.bot),
         "account_max_positions": account.max_open_positions,
         "account_day_pnl": _day_pnl(held),
         "account_max_daily_loss": account.max_daily_loss,
     }
 
 
-def _open_positions(held: Held) -> int:
-    """Return how many other bots of the account hold a position.
+def open_positions(account: Account, besides: BotConfig | None = None) -> int:
+    """Return how many bots of the account, one besides, hold a position.
 
     An order whose end is not known counts: it may become one.
     """
-    others = BotState.objects.filter(bot__account=held.account).exclude(pk=held.bot.pk)
+    others = BotState.objects.filter(bot__account=account).exclude(bot=besides)
     return others.filter(
         Q(in_position=True) | Q(has_unsettled_orders=True) | Q(has_ladder=True)
     ).count()
 
 
-def _day_pnl(held: Held) -> Decimal:
-    """Return today's realised PnL of the account's bots that trade for the same quote currency.
+def day_pnl(account: Account, quote: str, besides: BotConfig | None = None) -> Decimal:
+    """Return today's realised PnL of the account's bots, one besides, that trade for `quote`.
 
     PnL of different currencies is never summed, so each has a daily loss of its own.
     """
-    quote = quote_of(held.bot.symbol)
     same = Q(bot__symbol__endswith=f"/{quote}") | Q(bot__symbol__contains=f"/{quote}:")
-    others = BotState.objects.filter(same, bot__account=held.account).exclude(pk=held.bot.pk)
-    return sum(others.values_list("daily_pnl", flat=True), held.state.daily_pnl)
+    others = BotState.objects.filter(same, bot__account=account).exclude(bot=besides)
+    return sum(others.values_list("daily_pnl", flat=True), Decimal(0))
+
+
+def _day_pnl(held: Held) -> Decimal:
+    """Return the same with this bot's own as it is now, before it is written."""
+    own: Decimal = held.state.daily_pnl
+    return day_pnl(held.account, quote_of(held.bot.symbol), held.bot) + own
 
 
 def check(held: Held) -> None:
@@ -84,7 +89,7 @@ def check(held: Held) -> None:
         return
     locked = Account.objects.select_for_update().get(pk=account.pk)
     most = locked.max_open_positions
-    if most is not None and _open_positions(held) >= most:
+    if most is not None and open_positions(locked, held.bot) >= most:
         raise Outpaced(f"account {locked.pk}: all positions are taken")
     loss = locked.max_daily_loss
     if loss is not None and _day_pnl(held) <= -loss:

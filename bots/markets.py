@@ -1,4 +1,4 @@
-"""Finding markets among thousands by what a trader types: `btc`, `btcusdt`, `BTC/USDT`."""
+"""Markets as workers last read them: found by what a trader types, or those that bots trade in."""
 
 from collections.abc import Collection, Iterable
 
@@ -7,13 +7,15 @@ from django.db.models.functions import Length, Replace, StrIndex
 from django.db.models.lookups import LessThan
 
 from bots.lifecycle import Mode
-from bots.models import Market
+from bots.models import BotConfig, Market
 from bots.models.fields import words
 
 #: Whether a bot trades there or not, workers keep these candles of watched markets.
 WATCHED_TIMEFRAME = "15m"
 #: Of equal finds, those quoted in these currencies come first, in this order.
 QUOTES = ("USDT", "USDC", "USD")
+#: What bots name a market by: exchange, mode, symbol.
+MarketKey = tuple[str, str, str]
 #: Paper bots trade on the prices of the real exchange: one list is as good as the other.
 TWINS = {Mode.PAPER.value: Mode.LIVE.value, Mode.LIVE.value: Mode.PAPER.value}
 
@@ -107,3 +109,19 @@ def _pieces(text: str) -> Iterable[str]:
     if len(parts) > 1 and all("/" in part.strip("/") for part in parts):
         return parts
     return [" ".join(parts)] if parts else []
+
+
+def market_of(bot: BotConfig) -> Market | None:
+    """Return the rules of this bot's market as a worker last read them."""
+    return Market.objects.filter(exchange=bot.exchange, mode=bot.mode, symbol=bot.symbol).first()
+
+
+def markets_of(bots: Iterable[BotConfig]) -> dict[MarketKey, Market]:
+    """Return the rules of these bots' markets in one query."""
+    wanted = {(bot.exchange, bot.mode, bot.symbol) for bot in bots}
+    if not wanted:
+        return {}
+    rows = Market.objects.filter(
+        Q(exchange__in={key[0] for key in wanted}), symbol__in={key[2] for key in wanted}
+    )
+    return {(row.exchange, row.mode, row.symbol): row for row in rows}

@@ -10,7 +10,7 @@ from bots.api.bots import own_bot
 from bots.api.errors import Problem
 from bots.api.shapes import Money
 from bots.charting import Bar, Mark, chart_of, version_of
-from bots.views.present import market_of
+from bots.markets import market_of
 
 router = Router()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

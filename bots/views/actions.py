@@ -13,10 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 from bots import control
 from bots.accept import accept_exchange
 from bots.lifecycle import Mode, WindDown
+from bots.markets import market_of
 from bots.models import BotConfig, Command
 from bots.views import again
 from bots.views.common import BUSY, Request, back, find_or_404, tell_busy
-from bots.views.present import Shown, market_of
+from bots.views.present import Shown
 
 #: What a Stop button sends that was drawn while the bot held nothing.
 FLAT = "flat"

@@ -14,11 +14,12 @@ from django.views.decorators.http import require_safe
 
 from bots.activity import Facts, Item, Kind, Wanted, every, facts, newest
 from bots.lifecycle import PositionType
+from bots.markets import markets_of
 from bots.models import BotConfig
 from bots.views import exports
 from bots.views.common import PAGE_SIZE, Request, unchanged
 from bots.views.lines import Line, line_of
-from bots.views.present import ACTIVE, markets_of
+from bots.views.present import ACTIVE
 
 DAYS = (1, 7, 30)
 COLUMNS = (

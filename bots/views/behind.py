@@ -9,11 +9,11 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from bots.markets import markets_of
 from bots.models import BotConfig, Fill
 from bots.performance import KINDS, History, Span, Wanted, select
 from bots.templatetags.performance import exit_label
 from bots.views.common import Request, page_of
-from bots.views.present import markets_of
 
 #: Funding payments that a page of fills lists; the CSV has all of them.
 NEWEST_PAYMENTS = 100

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from bots import control, schedule
 from bots.lifecycle import Mode, Move, PositionType, Reason
+from bots.markets import market_of
 from bots.messages import explain
 from bots.models import BotConfig, Command, Comparison, Decision, Order, PaperBalance, StateEvent
 from bots.models.ledger import SIDES, TYPES
@@ -25,8 +26,8 @@ from bots.templatetags.show import number
 from bots.views import chart, words
 from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
-from bots.views.exposure import rungs_of
-from bots.views.present import Shown, market_of
+from bots.views.exposure import quote_of, rungs_of, shared_of
+from bots.views.present import Shown
 from trading.strategies import ladder_of
 
 #: Decisions in the panel: a changed panel stays under 6 kB.
@@ -51,6 +52,7 @@ def _shown(bot: BotConfig, *, with_market: bool) -> Shown:
         has_command=_has_command(bot),
         is_comparing=_is_off_for_a_difference(bot) and control.is_comparing(bot.pk),
         open_orders=_open_orders(bot) if with_market else (),
+        shared=shared_of(bot, quote_of(bot.symbol)),
     )
 
 
@@ -198,7 +200,7 @@ def orders(request: Request, pk: int) -> HttpResponse:
     more = {
         "statuses": words.STATUSES,
         "reasons": words.LEVELS if is_protective else words.ORDER_REASONS,
-        "gates": words.ORDER_REASONS,
+        "cancel_reasons": words.CANCEL_REASONS,
         "kind": PROTECTIVE if is_protective else "",
         "has_protective": is_protective or protective.exists(),
         "comparison": _comparison(found),

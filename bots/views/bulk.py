@@ -16,11 +16,12 @@ from django.views.decorators.http import require_http_methods
 from bots import bulk as many
 from bots.bulk import Act, Fate, Outcome
 from bots.lifecycle import Mode
+from bots.markets import markets_of
 from bots.models import BotConfig
 from bots.views import again
 from bots.views.common import Request, page_of
 from bots.views.dashboard import filters_of, matches
-from bots.views.present import Shown, markets_of
+from bots.views.present import Shown
 
 PAGE_SIZE = 200
 #: Where the session keeps what became of the bots until the page after the redirect shows it.

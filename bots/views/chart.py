@@ -14,11 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from bots.charting import Bar, Chart, Mark, chart_of, version_of
+from bots.markets import market_of
 from bots.models import BotConfig, Market
 from bots.models.ledger import SIDES
 from bots.templatetags.show import amount, decimals_of, price, side_of
 from bots.views.common import Request, find_or_404, unchanged
-from bots.views.present import IDLE, Shown, market_of
+from bots.views.present import IDLE, Shown
 
 #: Rows of the table under the chart.
 ROWS = 20

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +19,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from bots import control, demo, uptime
 from bots.lifecycle import Duty, Status
+from bots.markets import markets_of
 from bots.models import BotConfig, DayStats, Heartbeat, User
 from bots.views.common import BUSY, Request, page_of, tell_busy, unchanged
 from bots.views.first_steps import checklist
-from bots.views.present import ACTIVE, IDLE, SOON, Shown, markets_of
+from bots.views.present import ACTIVE, IDLE, SOON, Shown
 
 SPARK_DAYS = 7
 SPARK_WIDTH, SPARK_HEIGHT = 84, 24
@@ -83,13 +84,17 @@ def _today(rows: list[Shown]) -> list[tuple[str, Decimal]]:
 
 
 def _sparks(rows: list[Shown], now: datetime) -> dict[int, Spark]:
-    since = (now - timedelta(days=SPARK_DAYS)).date()
+    """Return a line for each bot that has one of the reader's last SPARK_DAYS, today included."""
+    first = timezone.localdate(now) - timedelta(days=SPARK_DAYS - 1)
+    week = [first + timedelta(days=ahead) for ahead in range(SPARK_DAYS)]
     ids = [row.bot.pk for row in rows]
-    days: dict[int, list[Decimal]] = {}
-    found = DayStats.objects.filter(bot__in=ids, day__gte=since).order_by("day")
-    for bot_id, pnl in found.values_list("bot_id", "pnl"):
-        days.setdefault(bot_id, []).append(pnl)
-    return {bot_id: _spark(values) for bot_id, values in days.items()}
+    days: dict[int, dict[date, Decimal]] = {}
+    found = DayStats.objects.filter(bot__in=ids, day__gte=first)
+    for bot_id, day, pnl in found.values_list("bot_id", "day", "pnl"):
+        days.setdefault(bot_id, {})[day] = pnl
+    return {
+        bot_id: _spark([pnls.get(day, Decimal(0)) for day in week]) for bot_id, pnls in days.items()
+    }
 
 
 def _spark(values: list[Decimal]) -> Spark:

@@ -8,11 +8,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from bots.markets import market_of
 from bots.models import Decision
 from bots.replaying import Signals, replay
 from bots.views import words
 from bots.views.common import Request, find_or_404
-from bots.views.present import Shown, market_of
+from bots.views.present import Shown
 from bots.views.rules import rules_of, said
 from trading import recording
 

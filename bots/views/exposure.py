@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
+from bots import limits
 from bots.lifecycle import PositionType
 from bots.models import BotConfig, BotState, Order
 from trading.market import OrderStatus
@@ -31,7 +32,7 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A daily counter against its limit; `used` is 0..100 for the bar."""
+    """A counter against its limit; `used` is 0..100 for the bar."""
 
     label: str
     have: Decimal
@@ -42,6 +43,19 @@ class Limit:
     @property
     def is_reached(self) -> bool:
         return self.used >= 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What all bots of an account have used of its limits; None where it has not set one."""
+
+    loss: Limit | None = None
+    positions: Limit | None = None
+
+    @property
+    def mark(self) -> str:
+        """What tells one reading from the next, for polls: other bots change it as well."""
+        return "".join(f"s{one.have:f}-{one.limit:f}" for one in (self.loss, self.positions) if one)
 
 
 def quote_of(symbol: str) -> str:
@@ -113,7 +127,7 @@ def levels_of(bot: BotConfig, state: BotState | None) -> list[Level]:
 
 
 def limits_of(bot: BotConfig, state: BotState | None, quote: str) -> list[Limit]:
-    """Return the counters of the day, and the drawdown, against the limits that are set."""
+    """Return the counters of the day against the limits that are set."""
     pnl = state.daily_pnl if state else ZERO
     trades = Decimal(state.daily_trades_count if state else 0)
     rows = []
@@ -126,11 +140,35 @@ def limits_of(bot: BotConfig, state: BotState | None, quote: str) -> list[Limit]
     if bot.daily_target_perc:
         limit = bot.initial_capital * bot.daily_target_perc / HUNDRED
         rows.append(_limit(_("Target"), max(pnl, ZERO), limit, quote))
-    if bot.max_drawdown_perc and state:
-        limit = bot.initial_capital * bot.max_drawdown_perc / HUNDRED
-        peak = max(state.profit_peak, state.profit_base, state.profit)
-        rows.append(_limit(_("Drawdown"), peak - state.profit, limit, quote))
     return rows
+
+
+def shared_of(bot: BotConfig, quote: str) -> Shared:
+    """Return what all bots of the account used of its limits: a query for each that is set.
+
+    The loss is that of the bots that trade for the same currency, as the limit is.
+    """
+    account = bot.account
+    if account is None:
+        return Shared()
+    loss, most = account.max_daily_loss, account.max_open_positions
+    daily = positions = None
+    if loss:
+        lost = max(-limits.day_pnl(account, quote), ZERO)
+        daily = _limit(_("Loss, whole account"), lost, loss, quote)
+    if most:
+        have = Decimal(limits.open_positions(account))
+        positions = _limit(_("Positions, whole account"), have, Decimal(most), "")
+    return Shared(loss=daily, positions=positions)
+
+
+def drawdown_of(bot: BotConfig, state: BotState | None, quote: str) -> Limit | None:
+    """Return how far the bot's profit fell since its start against its limit: no day resets it."""
+    if not bot.max_drawdown_perc or state is None:
+        return None
+    limit = bot.initial_capital * bot.max_drawdown_perc / HUNDRED
+    peak = max(state.profit_peak, state.profit_base, state.profit)
+    return _limit(_("Drawdown since the start"), peak - state.profit, limit, quote)
 
 
 def distance(price: Decimal, last: Decimal | None) -> Decimal | None:

@@ -20,12 +20,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bots import signals
 from bots.lifecycle import Mode
+from bots.markets import market_of
 from bots.models import BotConfig, Hook, SignalIn
 from bots.models.hook import new_secret
 from bots.signals.reading import MOST_BYTES
 from bots.views import again
 from bots.views.common import Request, find_or_404
-from bots.views.present import Shown, market_of
+from bots.views.present import Shown
 from bots.views.words import refusal
 
 log = logging.getLogger(__name__)

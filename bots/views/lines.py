@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from bots.activity import Item
 from bots.lifecycle import Move, Reason, Status, WindDown
+from bots.markets import MarketKey
 from bots.messages import about_key, explain
 from bots.models import (
     AccessEvent,
@@ -28,7 +29,6 @@ from bots.models.ledger import TYPES
 from bots.models.state import Protection
 from bots.templatetags.show import SHAPES, amount, money, plain_number, price, side_of, sign
 from bots.views import words
-from bots.views.present import MarketKey
 from trading.market import OrderStatus, Side
 
 #: The chips of what orders, commands and transfers became: colours and shapes of bots' statuses.
@@ -164,7 +164,7 @@ def _order(item: Item, row: Order, bot: BotConfig, market: Market | None) -> Lin
     reasons = words.LEVELS if is_protective else words.ORDER_REASONS
     told = [str(reasons.get(row.reason, row.reason))]
     if row.cancel_reason:
-        why = words.ORDER_REASONS.get(row.cancel_reason, row.cancel_reason)
+        why = words.CANCEL_REASONS.get(row.cancel_reason, row.cancel_reason)
         told.append(_("cancelled: %(why)s") % {"why": why})
     return Line(
         item=item,

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from bots.lifecycle import Mode
+from bots.markets import market_of
 from bots.models import BotConfig, Fill
 from bots.performance import History, Selection, Span, Wanted, histories, report, select
 from bots.templatetags.performance import Scope
@@ -25,7 +26,7 @@ from bots.views.common import Request, find_or_404, page_of
 from bots.views.expectation import expected
 from bots.views.exposure import quote_of
 from bots.views.figures import Block, trade_rows
-from bots.views.present import Shown, market_of
+from bots.views.present import Shown
 from trading.equity import Unit
 
 #: ?period= -> days, today among them; anything else is all time.

@@ -1,11 +1,9 @@
 """A bot as its pages show it: everything derived when it is read, nothing stored."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -20,6 +18,8 @@ from bots.views.exposure import (
     HUNDRED,
     Level,
     Limit,
+    Shared,
+    drawdown_of,
     is_resting_entry,
     levels_of,
     limits_of,
@@ -60,7 +60,6 @@ SETTINGS_REASONS = frozenset(
 ORDER_REASONS = frozenset(
     {Reason.ORDER_UNKNOWN, Reason.ORDER_REJECTED, Reason.RECONCILE, Reason.RESTORED}
 )
-MarketKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,8 @@ class Shown:
     is_comparing: bool = False
     #: The bot's orders that are not final, for the panel; the dashboard does without.
     open_orders: tuple[Order, ...] = ()
+    #: What the account's bots used of its limits, for the panel.
+    shared: Shared = Shared()
 
     @cached_property
     def state(self) -> BotState | None:
@@ -143,7 +144,8 @@ class Shown:
         """What a poll compares: the row's version, marked where time alone changed the page."""
         version = self.state.version if self.state else 0
         marks = (self.is_late, "l"), (self.has_command, "c"), (self.is_comparing, "r")
-        return f"{version}{''.join(mark for is_so, mark in marks if is_so)}{self._read}"
+        marked = "".join(mark for is_so, mark in marks if is_so)
+        return f"{version}{marked}{self._read}{self.shared.mark}"
 
     @property
     def balance(self) -> Balance | None:
@@ -251,8 +253,19 @@ class Shown:
 
     @cached_property
     def limits(self) -> list[Limit]:
-        """Today's counters against the limits that the owner set."""
+        """Today's counters against the limits that the owner set for the bot."""
         return limits_of(self.bot, self.state, self.quote)
+
+    @property
+    def today(self) -> list[Limit]:
+        """What a new day clears: the bot's own counters, and the account's."""
+        return [*self.limits, *([self.shared.loss] if self.shared.loss else [])]
+
+    @property
+    def lasting(self) -> list[Limit]:
+        """What no new day clears: the drawdown, and how many positions the account holds."""
+        found = (drawdown_of(self.bot, self.state, self.quote), self.shared.positions)
+        return [limit for limit in found if limit]
 
     @property
     def trades_limit(self) -> Limit | None:
@@ -282,19 +295,3 @@ class Shown:
     @property
     def is_live(self) -> bool:
         return self.bot.mode == Mode.LIVE
-
-
-def market_of(bot: BotConfig) -> Market | None:
-    """Return the rules of this bot's market as a worker last read them."""
-    return Market.objects.filter(exchange=bot.exchange, mode=bot.mode, symbol=bot.symbol).first()
-
-
-def markets_of(bots: Iterable[BotConfig]) -> dict[MarketKey, Market]:
-    """Return the rules of these bots' markets in one query."""
-    wanted = {(bot.exchange, bot.mode, bot.symbol) for bot in bots}
-    if not wanted:
-        return {}
-    rows = Market.objects.filter(
-        Q(exchange__in={key[0] for key in wanted}), symbol__in={key[2] for key in wanted}
-    )
-    return {(row.exchange, row.mode, row.symbol): row for row in rows}

@@ -17,6 +17,7 @@ from trading import strategies
 from trading.market import Rules
 
 __all__ = [
+    "CANCEL_REASONS",
     "DOORS",
     "GATES",
     "LEVELS",
@@ -80,6 +81,11 @@ ORDER_REASONS = {
     **GATES,
     "liquidation": _("The exchange liquidated the position."),
     "ladder": _("It is an order of the strategy's ladder."),
+}
+#: Why an order was taken back: a ladder's is for another cause than that it was written.
+CANCEL_REASONS = {
+    **ORDER_REASONS,
+    "ladder": _("The strategy's ladder no longer has this order."),
 }
 #: What an order that protects a position stands for.
 LEVELS = {

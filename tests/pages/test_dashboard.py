@@ -1,6 +1,7 @@
 """The dashboard: trouble first, a day per currency, one poll, few questions."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from time import monotonic
 from typing import Any
@@ -166,3 +167,22 @@ def test_modes_are_tagged(alice: User, client: Client) -> None:
     assert '<span class="tag paper">PAPER</span>' in client.get("/").content.decode()
     turkish = client.get("/", headers={"Accept-Language": "tr"}).content.decode()
     assert '<span class="tag paper">KÂĞIT</span>' in turkish
+
+
+def test_seven_days_are_the_readers_last_seven(
+    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice.time_zone = "Pacific/Auckland"
+    alice.save()
+    bot = bot_of(alice)
+    state_of(bot, "running", "no_signal", "trade")
+    # In Auckland it is the 10th already.
+    now = datetime(2026, 6, 9, 14, 0, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    for day in range(1, 11):
+        DayStats.objects.create(bot=bot, day=date(2026, 6, day), pnl=Decimal(day))
+    DayStats.objects.filter(bot=bot, day=date(2026, 6, 7)).delete()
+    spark = client.get("/").context["sparks"][bot.pk]
+    assert spark.total == 4 + 5 + 6 + 8 + 9 + 10
+    # A point for the start and one for each day, the one without a trade too.
+    assert len(spark.points.split()) == 8

@@ -13,7 +13,7 @@ from bots import control, schedule, tasks
 from bots.models import Account, BotConfig, BotState, Command, Comparison, Order, User
 from bots.templatetags.show import number
 from tests.doors.content import resting_order, traded_bot
-from tests.pages.builders import bot_of, decision, holding, market, sign_in, state_of, text_of
+from tests.pages.builders import HTMX, bot_of, decision, holding, market, sign_in, state_of, text_of
 
 SHORT = holding(
     position_side="short",
@@ -186,6 +186,9 @@ def test_an_order_says_why_it_was_given_up(alice: User, client: Client) -> None:
     resting_order(bot, status="canceled", is_settled=True, cancel_reason="entry_timeout")
     text = text_of(client.get(f"/bots/{bot.pk}/orders/"))
     assert "cancelled: The entry order's time was over." in text.replace("&#x27;", "'")
+    Order.objects.update(purpose="rung", reason="ladder", cancel_reason="ladder")
+    text = text_of(client.get(f"/bots/{bot.pk}/orders/")).replace("&#x27;", "'")
+    assert "cancelled: The strategy's ladder no longer has this order." in text
 
 
 def test_a_stopped_bot_offers_to_close_what_it_left(client: Client, perpetual: BotConfig) -> None:
@@ -374,3 +377,49 @@ def test_the_panel_and_the_chart_show_what_rests_of_a_ladder(alice: User, client
     told = client.get(f"/bots/{bot.pk}/candles/").json()["levels"]
     lines = [(line["tone"], Decimal(line["price"])) for line in told if "tone" in line]
     assert lines == [("buy", 90), ("sell", 110)]
+
+
+@pytest.fixture
+def shared(alice: User) -> list[BotConfig]:
+    """Two bots of one account that sets limits; the bots set none."""
+    limits = {"max_daily_loss": Decimal(50), "max_open_positions": 2}
+    names = {"exchange": "binance", "mode": "testnet"}
+    account = Account.objects.create(owner=alice, label="main", **names, **limits)
+    unlimited = {"max_daily_trades": None, "max_daily_loss_perc": None}
+    return [bot_of(alice, name, account=account, **names, **unlimited) for name in ("one", "two")]
+
+
+def test_limits_of_the_account_are_shown_with_what_its_bots_used(
+    client: Client, shared: list[BotConfig]
+) -> None:
+    one, other = shared
+    state_of(one, "running", "no_signal", "trade", daily_pnl=Decimal(-5))
+    state_of(other, "running", "in_position", "trade", daily_pnl=Decimal("-7.5"), **holding())
+    text = _panel(client, one)
+    assert "no daily limits set" not in text
+    assert re.search(r"Loss, whole account 25 % 12.50 / 50.00 USDT Resets at", text)
+    assert re.search(r"Positions, whole account 50 % 1 / 2", text)
+
+
+def test_what_another_bot_uses_of_a_shared_limit_is_news(
+    client: Client, shared: list[BotConfig]
+) -> None:
+    one, other = shared
+    for bot in shared:
+        state_of(bot, "running", "no_signal", "trade")
+    body = client.get(f"/bots/{one.pk}/").content.decode()
+    [poll] = re.findall(r'hx-get="(/bots/\d+/panel/[^"]+)"', body)
+    assert client.get(poll, headers=HTMX).status_code == 204
+    BotState.objects.filter(pk=other.pk).update(daily_pnl=Decimal(-40))
+    assert "40.00 / 50.00" in text_of(client.get(poll, headers=HTMX))
+
+
+def test_a_drawdown_stands_apart_from_what_a_day_resets(alice: User, client: Client) -> None:
+    bot = bot_of(alice, max_daily_trades=None, max_daily_loss_perc=None, max_drawdown_perc=10)
+    profit = {"profit": Decimal(20), "profit_peak": Decimal(70), "profit_base": Decimal(0)}
+    state_of(bot, "running", "no_signal", "trade", **profit)
+    text = _panel(client, bot)
+    today, _, after = text.partition("Resets at")
+    assert "no daily limits set" in today
+    assert "Drawdown" not in today
+    assert "Drawdown since the start 50 % 50.00 / 100.00 USDT" in after
