@@ -26,6 +26,7 @@ from trading.exchanges.paper import PaperExchange
 from trading.exchanges.silence import account_mark
 from trading.exchanges.simulated import SimulatedFeed
 from trading.market_data import SharedFeed
+from trading.symbols import quote_of
 
 HUNDRED = Decimal(100)
 #: How long an answer of the exchange proves, in this process, that it still accepts a key.
@@ -78,11 +79,6 @@ def _prove(account: tuple[int, str], exchange: CcxtExchange) -> None:
         # No answer says nothing about the key; the tick itself tells what is wrong.
         return
     _proofs[account] = (key_id, now)
-
-
-def quote_of(symbol: str) -> str:
-    """Return the quote currency of `BTC/USDT` (or `BTC/USDT:USDT`)."""
-    return symbol.partition("/")[2].partition(":")[0]
 
 
 def feed_of(

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db.models import Q
 
-from bots.connect import quote_of
 from bots.lease import Held
 from bots.models import Account, BotConfig, BotState, Fill, Order, Outpaced
 from trading.execution import Record
 from trading.risk import STOPS
+from trading.symbols import quote_of
 
 
 def record_of(held: Held) -> Record:

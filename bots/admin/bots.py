@@ -11,10 +11,20 @@ from django.utils.translation import gettext_lazy as _
 
 from bots import control
 from bots.admin.acts import OUTPACED, VIA
-from bots.admin.base import NoChanges, OfBots, ReadOnly, money
+from bots.admin.base import NoChanges, OfBots, ReadOnly
 from bots.admin.filters import Door, OfBotOwner, OfOwner, Watching, WatchingStates
 from bots.admin.verbs import Verbs
 from bots.models import BotConfig, BotState, Outpaced, StateEvent, User
+from bots.templatetags import show
+from trading.symbols import quote_of
+
+
+@admin.display(description=_("PnL today"))
+def pnl_today(state: BotState) -> str:
+    """Return a bot's realised PnL of its day as its own pages write it, with its currency."""
+    value = state.daily_pnl
+    currency = quote_of(state.bot.symbol)
+    return f"{show.sign(value)}{show.money(abs(value))}\N{NO-BREAK SPACE}{currency}"
 
 
 @admin.register(BotConfig)
@@ -61,7 +71,7 @@ class Bots(Verbs, NoChanges[BotConfig]):
 
     @admin.display(description=_("PnL today"))
     def pnl(self, bot: BotConfig) -> str:
-        return money(BotState, "daily_pnl")(bot.state_or_none) if bot.state_or_none else ""
+        return pnl_today(bot.state_or_none) if bot.state_or_none else ""
 
     @admin.display(description=_("last run"), ordering="state__last_run_at")
     def last_run(self, bot: BotConfig) -> Any:
@@ -103,7 +113,7 @@ class States(Verbs, ReadOnly[BotState]):
         "duty",
         "in_position",
         "protection",
-        money(BotState, "daily_pnl"),
+        pnl_today,
         "daily_trades_count",
         "last_run_at",
     ]

@@ -26,9 +26,10 @@ from bots.templatetags.show import number
 from bots.views import chart, words
 from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find, find_or_404, gone, page_of, unchanged
-from bots.views.exposure import quote_of, rungs_of, shared_of
+from bots.views.exposure import rungs_of, shared_of
 from bots.views.present import Shown
 from trading.strategies import ladder_of
+from trading.symbols import quote_of
 
 #: Decisions in the panel: a changed panel stays under 6 kB.
 NEWEST = 4

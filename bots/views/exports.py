@@ -15,8 +15,8 @@ from django.http import HttpResponse
 from bots.models import BotConfig, Fill
 from bots.models.fields import plain
 from bots.performance import History, Selection, Span
-from bots.views.exposure import quote_of
 from trading.equity import Unit, buckets, by_day
+from trading.symbols import quote_of
 
 #: What a spreadsheet takes for the start of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

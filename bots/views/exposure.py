@@ -58,11 +58,6 @@ class Shared:
         return "".join(f"s{one.have:f}-{one.limit:f}" for one in (self.loss, self.positions) if one)
 
 
-def quote_of(symbol: str) -> str:
-    """Return the quote currency of `BTC/USDT` or `BTC/USDT:USDT`."""
-    return symbol.split(":")[0].rpartition("/")[2]
-
-
 def is_resting_entry(order: Order) -> bool:
     """Whether it is an entry order that is known to wait at the exchange."""
     is_entry = order.purpose == Order.Purpose.ENTRY and order.price is not None

@@ -20,7 +20,7 @@ from bots.forms import BotForm
 from bots.models import BotConfig, Market
 from bots.views import again, meaning
 from bots.views.common import BUSY, Request, tell_busy
-from bots.views.exposure import quote_of
+from trading.symbols import quote_of
 
 #: Bots that one press of the button may make.
 MOST = 50

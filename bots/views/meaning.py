@@ -16,9 +16,10 @@ from bots.lifecycle import Mode, PositionType
 from bots.models import Market
 from bots.models.fields import plain
 from bots.templatetags.show import money, price
-from bots.views.exposure import HUNDRED, quote_of
+from bots.views.exposure import HUNDRED
 from trading import strategies
 from trading.strategies import Param, ParamErrors, StrategyFailed
+from trading.symbols import quote_of
 
 #: Texts as they were typed, or checked values.
 Values = Mapping[str, Any]

@@ -24,10 +24,10 @@ from bots.views import exports
 from bots.views.behind import fills_context, wanted_of
 from bots.views.common import Request, find_or_404, page_of
 from bots.views.expectation import expected
-from bots.views.exposure import quote_of
 from bots.views.figures import Block, trade_rows
 from bots.views.present import Shown
 from trading.equity import Unit
+from trading.symbols import quote_of
 
 #: ?period= -> days, today among them; anything else is all time.
 PERIODS = {"7": 7, "30": 30, "90": 90}

@@ -22,7 +22,7 @@ from bots.portable import Entry, Made, Unreadable
 from bots.views import again
 from bots.views.begin import own_template
 from bots.views.common import Request, find_or_404
-from bots.views.exposure import quote_of
+from trading.symbols import quote_of
 
 #: How long a file that was read waits for its confirmation, in seconds.
 KEPT = 1800

@@ -23,9 +23,9 @@ from bots.views.exposure import (
     is_resting_entry,
     levels_of,
     limits_of,
-    quote_of,
     unrealised_of,
 )
+from trading.symbols import quote_of
 
 #: Seconds between two polls: something is about to change, the bot ticks, nothing goes on.
 SOON, ACTIVE, IDLE = 3, 10, 60

@@ -14,7 +14,7 @@ from bots.forms.template import NameForm
 from bots.models import BotTemplate
 from bots.views.begin import own_template
 from bots.views.common import Request, find_or_404
-from bots.views.exposure import quote_of
+from trading.symbols import quote_of
 
 
 def _find_or_404(request: Request, pk: int) -> BotTemplate:

@@ -18,45 +18,57 @@ from bots.watch.conditions import CLOCK_MS, NEARLY
 RECENT = timedelta(minutes=15)
 #: Beat writes when it last sent something once a minute.
 BEAT_SECONDS = 180
+#: Midnight comes once a day, and once in a year a day has 25 hours; the next one is on its way.
+RESET_SECONDS = 25 * 3600 + 600
+#: What nobody waits for, as the demo's history, is over when it was silent for so long.
+JOB_SECONDS = 60
 #: For so long nobody else takes the turn of a worker that was killed, and a little more.
 LEASE_SECONDS = 180
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sign:
-    """A part of the platform: when it last gave a sign, how old (seconds) that may be, its note."""
+    """A part of the platform: when it last gave a sign, and its note.
+
+    `is_late` says that it should have given another one since, `is_over` that it was a job that
+    has ended.
+    """
 
     label: Any
     at: datetime | None
-    allowed: float | None
     note: str = ""
     is_late: bool = False
+    is_over: bool = False
 
 
 def signs(now: datetime) -> list[Sign]:
     """Return the signs of life of beat, worker, sweep, daily reset, and of whatever else beats."""
     beats = {beat.name: beat for beat in Heartbeat.objects.all()}
     rows = [_sign(_("beat"), schedule.beat_seen(), BEAT_SECONDS, "", now)]
-    known: list[tuple[str, Any, float | None]] = [
+    known: list[tuple[str, Any, float]] = [
         # Beat sends the canary that the worker answers: one sign of life for both.
         ("worker", _("worker"), 3 * settings.CANARY_SECONDS),
         ("sweep", _("sweep"), 3 * settings.SWEEP_SECONDS),
-        ("reset", _("daily reset"), None),
+        ("reset", _("daily reset"), RESET_SECONDS),
         ("alerts", _("alerts"), max(9 * settings.ALERTS_SECONDS, LEASE_SECONDS)),
     ]
     for name, label, allowed in known:
         beat = beats.pop(name, None)
-        rows.append(
-            _sign(label, beat.at if beat else None, allowed, beat.note if beat else "", now)
-        )
-    rows += [_sign(beat.name, beat.at, None, beat.note, now) for beat in beats.values()]
+        at, note = (beat.at, beat.note) if beat else (None, "")
+        if at is None and name == "reset":
+            # No midnight has come since the platform was set up.
+            rows.append(Sign(label=label, at=None))
+        else:
+            rows.append(_sign(label, at, allowed, note, now))
+    for job in beats.values():
+        is_over = (now - job.at).total_seconds() > JOB_SECONDS
+        rows.append(Sign(label=job.name, at=job.at, note=job.note, is_over=is_over))
     return rows
 
 
-def _sign(label: Any, at: datetime | None, allowed: float | None, note: str, now: datetime) -> Sign:
-    age = None if at is None else (now - at).total_seconds()
-    is_late = allowed is not None and (age is None or age > allowed)
-    return Sign(label=label, at=at, allowed=allowed, note=note, is_late=is_late)
+def _sign(label: Any, at: datetime | None, allowed: float, note: str, now: datetime) -> Sign:
+    is_late = at is None or (now - at).total_seconds() > allowed
+    return Sign(label=label, at=at, note=note, is_late=is_late)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Operators see bots and states, never secrets; what they do goes through the owner's verbs."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -185,6 +186,16 @@ def test_the_owner_and_the_mode_cannot_be_changed(
     edited(as_operator, content.bot, owner=str(mallory.pk), mode="live", is_active="")
     bot = BotConfig.objects.get(pk=content.bot.pk)
     assert (bot.owner, bot.mode, bot.is_active) == (content.owner, "paper", True)
+
+
+def test_the_days_profit_is_written_as_on_the_bots_page(
+    as_operator: Client, content: Content
+) -> None:
+    BotState.objects.update(daily_pnl=Decimal("-0.123456789012345678"))
+    for model in (BotConfig, BotState):
+        page = as_operator.get(url(model, "changelist")).content.decode()
+        assert "\N{MINUS SIGN}0.12\N{NO-BREAK SPACE}USDT" in page
+        assert "0.1234" not in page
 
 
 def test_long_lists_need_no_more_queries(as_operator: Client, content: Content, bob: User) -> None:

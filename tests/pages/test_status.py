@@ -135,6 +135,21 @@ def test_signs_of_life_are_judged_by_their_own_pace(db: None, settings: Any) -> 
     assert not platform.signs(now)[0].is_late
 
 
+def test_a_reset_that_did_not_come_is_silent_and_a_job_that_ended_is_over(
+    staff: Client, db: None
+) -> None:
+    now = timezone.now()
+    for hours, is_late in ((24, False), (25, False), (26, True)):
+        at = now - timedelta(hours=hours)
+        Heartbeat.objects.update_or_create(name="reset", defaults={"at": at, "note": "3 bots"})
+        [reset] = [sign for sign in platform.signs(now) if str(sign.label) == "daily reset"]
+        assert (reset.is_late, reset.note) == (is_late, "3 bots")
+    Heartbeat.objects.create(name="demo", at=now - timedelta(seconds=5), note="history of Grid")
+    assert "demo ● alive" in text_of(staff.get("/status/"))
+    Heartbeat.objects.update(at=now - timedelta(hours=2))
+    assert "demo over 2 h ago history of Grid" in text_of(staff.get("/status/"))
+
+
 def test_many_bots_need_no_more_queries(staff: Client, alice: User) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
