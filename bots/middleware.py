@@ -64,7 +64,8 @@ def _tell_why(request: HttpRequest) -> None:
 def _to_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Where the answer is the way to the sign-in form, add what the visitor was doing.
 
-    A poll is answered with the way of the whole page, back to where it was.
+    A poll is answered with the way of the whole page, back to where it was; so is a form that was
+    sent, for what it was sent to may be no page.
     """
     login = resolve_url(settings.LOGIN_URL)
     if not isinstance(response, HttpResponseRedirect) or not response.url.startswith(login):
@@ -75,8 +76,16 @@ def _to_sign_in(request: HttpRequest, response: HttpResponseBase) -> HttpRespons
         page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
         return HttpResponseClientRedirect(f"{login}?{urlencode({'next': page} | was)}")
     if was:
-        response["Location"] += f"{'&' if '?' in response.url else '?'}{urlencode(was)}"
+        page = _sender_of(request) or request.get_full_path()
+        response["Location"] = f"{login}?{urlencode({'next': page} | was)}"
     return response
+
+
+def _sender_of(request: HttpRequest) -> str:
+    """Return the path of the page whose form this is; empty where the browser does not tell."""
+    origin = f"{request.scheme}://{request.get_host()}"
+    referer = request.headers.get("Referer", "")
+    return referer.removeprefix(origin) if referer.startswith(f"{origin}/") else ""
 
 
 class SeenMiddleware:

@@ -116,42 +116,47 @@
     for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
   });
 
-  // -- What was typed outlives a session: kept when it is found gone, given back once after signing in --
-  const draftKey = `draft ${location.pathname}`;
+  // -- What was typed outlives a session: kept when a form is sent, given back once after signing in --
+  // Secrets are not kept, and nothing is given to who signs in under another name.
+  const apart = ["hidden", "password", "file", "submit", "button"];
   const typed = (form) => [...form.elements].filter((input) =>
-    input.name && !["hidden", "password", "submit", "button"].includes(input.type));
+    input.name && !input.disabled && !apart.includes(input.type) && !input.dataset.unseen);
+  const who = () => document.querySelector(".who a").textContent;
+  const isAway = location.pathname.startsWith("/accounts/");
   const keep = (form) => {
-    sessionStorage.clear();
-    const values = typed(form).map((input) => [input.name, input.type === "checkbox" ? input.checked : input.value]);
-    sessionStorage.setItem(draftKey, JSON.stringify(values));
+    if (!form || form.method !== "post" || isAway) return;
+    const values = typed(form).map(({ name, value, checked }) => ({ name, value, checked }));
+    const draft = [who() + location.pathname, form.getAttribute("action"), values];
+    if (values.length) sessionStorage.setItem("draft", JSON.stringify(draft));
   };
-  document.addEventListener("submit", (event) => {
-    if (event.target.matches(".bot-form")) keep(event.target);
-  });
-  // The look at what is being typed may be the first to find the session gone.
+  document.addEventListener("submit", (event) => keep(event.target));
+  // A poll, or the look at what is being typed, may be the first to find the session gone.
   document.addEventListener("htmx:beforeOnLoad", (event) => {
-    const form = document.querySelector(".bot-form");
-    if (form && event.detail.xhr.getResponseHeader("HX-Redirect")) keep(form);
+    if (event.detail.xhr.getResponseHeader("HX-Redirect"))
+      keep(document.activeElement.form || document.querySelector(".bot-form"));
   });
   const giveBack = () => {
-    if (location.pathname.startsWith("/accounts/")) return;
-    const draft = sessionStorage.getItem(draftKey);
+    if (location.pathname === "/accounts/login/") sessionStorage.setItem("out", "1");
+    if (isAway) return;
+    const draft = sessionStorage.getItem("out") && sessionStorage.getItem("draft");
     sessionStorage.clear();
-    const form = document.querySelector(".bot-form");
-    // A form that came back with mistakes holds what was typed already.
-    if (!draft || !form || document.querySelector(".wrong, .note.error")) return;
+    if (!draft) return;
+    const [place, action, values] = JSON.parse(draft);
+    const form = [...document.forms].find((one) => one.getAttribute("action") === action && typed(one).length);
+    if (!form || place !== who() + location.pathname) return;
     const fill = () => {
-      for (const [name, value] of JSON.parse(draft)) {
-        const input = form.elements[name];
-        if (!input || input.disabled) continue;
-        if (input.type === "checkbox") input.checked = value;
-        else input.value = value;
+      const left = typed(form);
+      for (const value of values) {
+        const at = left.findIndex((input) => input.name === value.name);
+        if (at >= 0) Object.assign(left.splice(at, 1)[0], value);
       }
     };
     fill();
-    htmx.trigger(byId("check"), "filled");
+    const fold = form.closest("details");
+    if (fold) fold.open = true;
+    if (byId("check")) htmx.trigger(byId("check"), "filled");
     const { strategy, params_of: shown } = form.elements;
-    if (!strategy || strategy.value === shown.value) return;
+    if (!shown || strategy.value === shown.value) return;
     // Another strategy's own fields come first, then what was typed into them.
     document.addEventListener("htmx:afterSettle", (event) => event.target.id === "group-strategy" && fill());
     htmx.trigger(strategy, "change");

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from bots.forms.fields import NumberField
+from bots.forms.fields import UNSEEN, NumberField
 from bots.lifecycle import Mode
 from bots.models import Account, User
 from bots.setup import ACCOUNT_LIMITS
@@ -58,7 +58,7 @@ class KeyForm(forms.Form):
         label=_("secret key"),
         min_length=8,
         max_length=5000,
-        widget=SecretLines(attrs={**SECRET_WORDS, "rows": 3}),
+        widget=SecretLines(attrs={**SECRET_WORDS, **UNSEEN, "rows": 3}),
     )
     passphrase = _secret(
         _("passphrase"), required=False, help_text=_("Only where the exchange wants one.")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bots.alerts import addresses
 from bots.alerts.addresses import Address
+from bots.forms.fields import UNSEEN
 from bots.models import AlertChannel, AlertSettings
 from bots.models.alert import USUAL, AlertKind
 
@@ -86,7 +87,7 @@ class MailForm(ChannelForm):
         label=_("mail address"),
         max_length=200,
         help_text=_("A message goes there first, with a link to confirm it."),
-        widget=UnseenMail(attrs={"autocomplete": "off"}),
+        widget=UnseenMail(attrs={"autocomplete": "off", **UNSEEN}),
     )
 
 

@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from bots.models.fields import plain
 
 PLAIN = re.compile(r"[+-]?[0-9]{1,30}([.,][0-9]{0,30})?|[+-]?[.,][0-9]{1,30}")
+#: Of a secret that is no password: the page's script keeps it over no lost session.
+UNSEEN = {"data-unseen": "1"}
 GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,])[0-9]{3}")
 
 

@@ -1,9 +1,11 @@
 """Live pages in a real browser: they change under the reader's eyes and disturb nothing."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -12,6 +14,7 @@ from playwright.sync_api import Page, Route, expect
 
 from bots.models import BotConfig, BotState, User
 from tests.browser import watch
+from tests.doors.content import make_key
 from tests.pages.builders import bot_of, market, state_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -24,6 +27,8 @@ PRESS_TWICE = """
   setTimeout(() => { button.click(); done(button.disabled); }, 50);
 })
 """
+#: Send the form of a field, filled in or not.
+SEND = "input => { input.form.noValidate = true; input.form.requestSubmit(); }"
 
 
 @pytest.fixture
@@ -196,3 +201,90 @@ def test_the_sentence_counts_on_where_no_poll_brings_news(
         "Waiting - no fresh candles for 3 h 3 min; late: should have run 3 h 5 min ago"
     )
     assert problems() == []
+
+
+def again(page: Page, who: str = "alice") -> None:
+    """Sign in at the form that a lost session led to."""
+    page.fill("[name=login]", who)
+    page.fill("[name=password]", f"{who}-has-a-long-password")
+    page.keyboard.press("Enter")
+
+
+def test_every_form_gives_back_what_was_typed_when_the_session_was_lost(
+    seen: Page, live_server: Any, alice: User, problems: Callable[[], list[str]]
+) -> None:
+    key = make_key(alice)
+    bot = bot_of(alice)
+    forms = {
+        "/bots/import/": ("#id_text", "typed for an hour", None),
+        f"/bots/{bot.pk}/template/": ("#id_name", "A template", None),
+        "/profile/notifications/new/?service=webhook": ("#id_label", "My hook", None),
+        "/profile/notifications/": ("#id_quiet_from", "22:30", None),
+        # Sent to an address of its own, which is no page; it lies in a fold.
+        "/keys/": (f"#id_{key.account_id}_max_daily_loss", "75", "Limits of all its bots"),
+    }
+    for path, (field, text, fold) in forms.items():
+        seen.goto(live_server.url + path)
+        if fold:
+            seen.get_by_text(fold).click()
+        seen.fill(field, text)
+        Session.objects.all().delete()
+        seen.locator(field).evaluate(SEND)
+        expect(seen.locator("main")).to_contain_text("Nothing was changed")
+        again(seen)
+        expect(seen).to_have_url(re.compile(re.escape(path) + r"(#.*)?$"))
+        expect(seen.locator(field)).to_be_visible()
+        expect(seen.locator(field)).to_have_value(text)
+    assert problems() == []
+
+
+def test_a_draft_holds_no_secret_and_is_its_writers_alone(
+    seen: Page, live_server: Any, alice: User, bob: User, problems: Callable[[], list[str]]
+) -> None:
+    page = f"{live_server.url}/keys/"
+    secrets = {"#id_api_key": "canary-key", "#id_secret_key": "canary-lines"}
+    for who, label in (("alice", "Mine"), ("bob", "")):
+        seen.goto(page)
+        seen.fill("#id_label", "Mine")
+        for field, text in secrets.items():
+            seen.fill(field, text)
+        Session.objects.all().delete()
+        seen.locator("#id_label").evaluate(SEND)
+        expect(seen.locator("main")).to_contain_text("You were signed out")
+        kept = seen.evaluate("JSON.stringify(sessionStorage)")
+        assert "Mine" in kept
+        assert "canary" not in kept
+        again(seen, who)
+        expect(seen).to_have_url(page)
+        expect(seen.locator("#id_label")).to_have_value(label)
+        expect(seen.locator("#id_secret_key")).to_have_value("")
+        assert seen.evaluate("sessionStorage.length") == 0
+    assert problems() == []
+
+
+def test_a_form_that_was_taken_is_not_filled_again(
+    seen: Page, live_server: Any, alice: User
+) -> None:
+    page = f"{live_server.url}/keys/"
+    seen.goto(page)
+    for field, text in {"label": "robot", "api_key": "k" * 20, "secret_key": "s" * 20}.items():
+        seen.fill(f"#id_{field}", text)
+    seen.locator("#id_label").evaluate(SEND)
+    expect(seen.locator("main")).to_contain_text("robot")
+    expect(seen.locator("#id_label")).to_have_value("")
+
+
+@pytest.mark.parametrize(
+    ("sender", "back"),
+    [
+        ("http://testserver/keys/?a=b%20c", "/keys/?a=b%20c"),
+        ("http://elsewhere.example/keys/", "/bots/1/start/"),
+        ("nonsense", "/bots/1/start/"),
+        ("", "/bots/1/start/"),
+    ],
+)
+def test_signing_in_leads_back_to_the_page_whose_form_was_sent(
+    client: Any, db: None, sender: str, back: str
+) -> None:
+    answer = client.post("/bots/1/start/", headers={"referer": sender})
+    assert parse_qs(urlsplit(answer["Location"]).query)["next"] == [back]
