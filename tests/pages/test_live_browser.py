@@ -271,6 +271,7 @@ def test_a_form_that_was_taken_is_not_filled_again(
         seen.fill(f"#id_{field}", text)
     seen.locator("#id_label").evaluate(SEND)
     expect(seen.locator("main")).to_contain_text("robot")
+    seen.wait_for_function("sessionStorage.length === 0")
     expect(seen.locator("#id_label")).to_have_value("")
 
 
