@@ -80,6 +80,7 @@ def book(held: Held, row: BotState, order: Order, priced: Sequence[Priced]) -> D
     for one in priced:
         at = datetime.fromtimestamp(one.fill.at / 1000, UTC)
         fill = _unsaved_fill(order, one, at, trading_day_of(row, held.bot.owner.zone, at))
+        fill.booked_at = held.started
         held_before, told = position, fill.booked(order.dust)
         position, fill.realized_pnl = folds.apply(position, told)
         lots = ladder.book(lots, order.level, told, held_before, position)

@@ -32,7 +32,8 @@ from trading.position import Position
 
 #: Longer than any transaction: tasks are killed after 45 s.
 OVERLAP = timedelta(seconds=120)
-#: What happened longer ago is no news any more (demo histories, a platform that was down for long).
+#: What was written down longer ago is no news any more: demo histories, and what a scan finds that
+#: was away for long. What an exchange did while the platform was down is news when it is booked.
 NEWS = timedelta(hours=6)
 #: How long an order may take to get all its fills before it is told of as it is.
 SETTLES = timedelta(seconds=60)
@@ -46,13 +47,17 @@ Wishes = Mapping[int, frozenset[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """Something that happened, by the row that says so; `key` is made of that row alone."""
+    """Something that happened `at` an instant, and when we came to know of it.
+
+    `key` is made of the row alone that says so.
+    """
 
     owner: int
     bot: int | None
     kind: AlertKind
     reason: str
     at: datetime
+    known_at: datetime
     key: str
     data: Mapping[str, Any]
 
@@ -66,7 +71,7 @@ def scan(turn: AlertScan, now: datetime) -> int:
     facts: list[Fact] = []
     if wishes:
         wanted = (fact for fact in _found(turn, wishes, now) if fact.kind in wishes[fact.owner])
-        facts = [fact for fact in wanted if now - fact.at <= NEWS]
+        facts = [fact for fact in wanted if now - fact.known_at <= NEWS]
         rows = [
             Alert(
                 owner_id=fact.owner,
@@ -131,6 +136,7 @@ def _events(low: int, wishes: Wishes) -> Iterator[Fact]:
                 kind=kind,
                 reason=event.new_reason,
                 at=event.at,
+                known_at=event.at,
                 key=f"event:{event.pk}",
                 data={"off": event.new_reason in FATAL},
             )
@@ -165,13 +171,14 @@ def _orders(low: int, wishes: Wishes, now: datetime) -> Iterator[Fact]:
     for order, those in found:
         upto = max((fill.pk for fill in those if _key(fill) in told), default=0)
         new = [fill for fill in those if fill.pk > upto]
-        if new and (order.is_settled or now - new[0].at > SETTLES):
+        if new and (order.is_settled or now - new[0].booked_at > SETTLES):
             yield Fact(
                 owner=order.bot.owner_id,
                 bot=order.bot_id,
                 kind=AlertKind.ENTRY if _opens(order) else AlertKind.EXIT,
                 reason=order.reason,
                 at=new[-1].at,
+                known_at=new[-1].booked_at,
                 key=_key(new[-1]),
                 data=_figures(order, new),
             )
@@ -216,6 +223,7 @@ def _unwatched(wishes: Wishes, now: datetime) -> Iterator[Fact]:
                 kind=AlertKind.UNWATCHED,
                 reason="stopped" if is_off else "blind",
                 at=now,
+                known_at=now,
                 key=f"unwatched:{state.pk}:{'off' if is_off else 'blind'}:{since}",
                 data={
                     "symbol": state.bot.symbol,
@@ -236,6 +244,7 @@ def _keys(wishes: Wishes, now: datetime) -> Iterator[Fact]:
             kind=AlertKind.KEY_REFUSED,
             reason=key.check_fault,
             at=now,
+            known_at=now,
             key=f"key:{key.pk}:{key.check_fault}:{checked}",
             data={"label": key.account.label, "last4": key.last4},
         )
@@ -250,6 +259,7 @@ def _summaries(wishes: Wishes, now: datetime) -> Iterator[Fact]:
             kind=AlertKind.SUMMARY,
             reason=day.isoformat(),
             at=ended,
+            known_at=ended,
             key=f"summary:{owner}:{day.isoformat()}",
             data={"bots": summary.rows(owner, day)},
         )

@@ -648,6 +648,7 @@ class Migration(migrations.Migration):
                 ('fee_base', bots.models.fields.MoneyField(decimal_places=18, default=0, help_text='the fee where it was taken in base currency', max_digits=38, verbose_name='fee in base currency')),
                 ('realized_pnl', bots.models.fields.MoneyField(decimal_places=18, default=0, help_text='quote currency, fees included', max_digits=38, verbose_name='realised PnL')),
                 ('at', models.DateTimeField(help_text="the exchange's time", verbose_name='time')),
+                ('booked_at', models.DateTimeField(default=django.utils.timezone.now, help_text='when it was written down, our time', verbose_name='booked at')),
                 ('trading_day', models.DateField(verbose_name='trading day')),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='bots.account', verbose_name='account')),
                 ('bot', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='fills', to='bots.botconfig', verbose_name='bot')),

@@ -225,6 +225,9 @@ class Fill(models.Model):
         _("realised PnL"), default=0, help_text=_("quote currency, fees included")
     )
     at = models.DateTimeField(_("time"), help_text=_("the exchange's time"))
+    booked_at = models.DateTimeField(
+        _("booked at"), default=timezone.now, help_text=_("when it was written down, our time")
+    )
     trading_day = models.DateField(_("trading day"))
 
     class Meta:

@@ -19,6 +19,7 @@ from bots.models import (
     BotConfig,
     BotState,
     DayStats,
+    Fill,
     Order,
     StateEvent,
     User,
@@ -184,7 +185,7 @@ def test_an_order_that_rests_is_told_of_in_parts(
     assert look(now + timedelta(seconds=61)) == 1
     late = now + timedelta(hours=3)
     for number in (1, 2):
-        first.pk, first.trade_id, first.at = None, f"later {number}", late
+        first.pk, first.trade_id, first.at, first.booked_at = None, f"later {number}", late, late
         first.save()
     assert look(late) == 0
     assert look(late + timedelta(seconds=61)) == 1
@@ -229,6 +230,21 @@ def test_who_has_no_channel_yet_is_not_told_of_the_past(
     assert look(now + timedelta(minutes=7)) == 0
     event(bot, "fail", "error", "network", at=now - timedelta(hours=7))
     assert look(now + timedelta(minutes=7)) == 0
+
+
+def test_what_was_filled_while_the_platform_was_down_is_news_when_it_is_booked(
+    alice: User, bot: BotConfig, hook: Received, look: Look
+) -> None:
+    webhook_of(alice, hook)
+    now = timezone.now()
+    long_ago = now - timedelta(hours=7)
+    known = filled(bot, "buy", "0.001", "66000", at=long_ago)
+    unknown = filled(bot, "sell", "0.001", "65000", at=long_ago, reason="stop_loss")
+    Fill.objects.filter(pk=unknown.pk).update(booked_at=now)
+    look(now)
+    [alert] = Alert.objects.all()
+    assert (alert.kind, alert.at) == ("exit", long_ago)
+    assert known.booked_at == long_ago
 
 
 def test_a_channel_gets_what_it_was_told_to_and_nobody_elses(

@@ -132,6 +132,8 @@ def test_a_late_fill_of_a_day_that_nobody_rolled_over_closes_that_day(bench: Mak
     b.enter()
     day = DayStats.objects.get(day=today - timedelta(days=1))
     assert (day.trades, day.closed_at) == (1, b.market.at)
+    [fill] = Fill.objects.all()
+    assert (fill.at.date(), fill.booked_at) == (today - timedelta(days=1), b.market.at)
     assert b.state.daily_trades_count == 0
     assert invariants.check() == []
 

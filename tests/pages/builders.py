@@ -121,6 +121,7 @@ def filled(
         fee_currency=bot.symbol.split(":")[0].split("/")[1],
         fee_quote=Decimal(fee),
         at=at,
+        booked_at=at,
         trading_day=at.date(),
     )
 
