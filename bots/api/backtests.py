@@ -27,7 +27,7 @@ router = Router()
 APART = frozenset({"name", "mode", "account"})
 LONGEST_DAYS = 5 * 366
 COSTS = (
-    *("fee_perc", "slippage_perc", "spread_perc", "funds"),
+    *("fee_perc", "slippage_perc", "spread_perc"),
     *("maintenance_perc", "funding_perc"),
 )
 
@@ -48,7 +48,7 @@ class BacktestIn(Strict):
     changes: dict[str, Any] = Field(
         default_factory=dict,
         max_length=60,
-        description="settings as in a bot's file: symbol, timeframe, strategy, params, …",
+        description="settings as in a bot's file: symbol, timeframe, initial_capital, params, …",
     )
     days: Annotated[int, Field(ge=1, le=LONGEST_DAYS)] | None = Field(
         None, description="until now; or since and until"
@@ -58,9 +58,6 @@ class BacktestIn(Strict):
     fee_perc: Money | None = Field(None, description="0.1 is 0.1 %; a paper bot's unless given")
     slippage_perc: Money | None = None
     spread_perc: Money | None = None
-    funds: Money | None = Field(
-        None, description="quote currency at the start; a new paper account's unless given"
-    )
     maintenance_perc: Money | None = Field(
         None, description="perpetuals: maintenance margin in percent of the value; 2.5 unless given"
     )
@@ -103,7 +100,7 @@ class SetOut(Schema):
     trades: int
     wins: int
     net: Money = Field(description="open position counted")
-    percent: Money = Field(description="net in percent of the funds")
+    percent: Money = Field(description="net in percent of the capital")
     pnl: Money = Field(description="realised")
     fees: Money
     drawdown: Money = Field(description="deepest fall of the realised profit")

@@ -27,16 +27,16 @@ RUN = "bots.tasks.backtest"
 Status = BacktestRun.Status
 #: What a backtest does not ask of settings: whose account, and whether money is real.
 APART = frozenset({"account", "mode", "name", "owner"})
-#: The most that a percentage of costs may be, and the most funds.
-MOST_COSTS, MOST_FUNDS = Decimal(50), Decimal(10) ** 15
+#: The most that a percentage of costs may be.
+MOST_COSTS = Decimal(50)
 #: No exchange of today is older.
 OLDEST_YEAR = 2010
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be tried: percentages of costs (0.1 is 0.1 %; None: a paper bot's), funds in
-    quote currency (None: a new paper account's), candles that open from `since` up to `until`.
+    """What is to be tried: percentages of costs (0.1 is 0.1 %; None: a paper bot's), and
+    candles that open from `since` up to `until`.
 
     Of perpetuals besides: the maintenance margin rate, and what funding costs in 8 hours where
     nobody told (percent; None: the usual).
@@ -47,7 +47,6 @@ class Wanted:
     fee_perc: Decimal | None = None
     slippage_perc: Decimal | None = None
     spread_perc: Decimal = Decimal(0)
-    funds: Decimal | None = None
     maintenance_perc: Decimal | None = None
     funding_perc: Decimal | None = None
 
@@ -95,7 +94,6 @@ def ask(
 
 def _assumed(bot: BotConfig, wanted: Wanted) -> dict[str, Any]:
     usual = plans.paper_costs()
-    funds = max(settings.PAPER_START_BALANCE, bot.initial_capital)
     given = {
         "fee_perc": (usual.fee_rate or Decimal(0)) * 100
         if wanted.fee_perc is None
@@ -104,15 +102,11 @@ def _assumed(bot: BotConfig, wanted: Wanted) -> dict[str, Any]:
         if wanted.slippage_perc is None
         else wanted.slippage_perc,
         "spread_perc": wanted.spread_perc,
-        "funds": funds if wanted.funds is None else wanted.funds,
     }
     errors: dict[str, Any] = {}
     for name, value in given.items():
-        most = MOST_FUNDS if name == "funds" else MOST_COSTS
-        if not value.is_finite() or not 0 <= value <= most:
-            errors[name] = _("Between 0 and %(most)s.") % {"most": plain(most)}
-    if not errors and not given["funds"]:
-        errors["funds"] = _("Must be more than zero.")
+        if not value.is_finite() or not 0 <= value <= MOST_COSTS:
+            errors[name] = _("Between 0 and %(most)s.") % {"most": plain(MOST_COSTS)}
     terms: dict[str, str] = {}
     if perpetuals.is_perpetual(bot.symbol):
         terms, wrong = perpetuals.assumed(wanted.maintenance_perc, wanted.funding_perc)
@@ -120,6 +114,7 @@ def _assumed(bot: BotConfig, wanted: Wanted) -> dict[str, Any]:
     if errors:
         raise ValidationError(errors)
     told = {name: plain(value) for name, value in given.items()}
+    told["funds"] = plain(plans.paper_funds(bot))
     return {**told, **terms, "zone": bot.owner.zone.key}
 
 

@@ -33,7 +33,11 @@ State = tuple[int, Decimal, Decimal]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fall:
-    """The deepest fall of the account's worth from a peak, open position included."""
+    """How far the capital's worth fell below its highest before, open position included.
+
+    `percent` is the largest part of a peak that was lost, from `peak` to `trough` (Unix ms);
+    `amount` the most money, which may have been another fall, from a higher peak.
+    """
 
     amount: Decimal = ZERO
     percent: Decimal = ZERO
@@ -73,12 +77,12 @@ class Tried:
         return _paid(self.plan, self.candles)
 
     def hold(self, close: Decimal) -> Decimal:
-        """Return what the funds are worth at this price to who bought at the first opening."""
-        return ratio(EXACT.multiply(self.plan.funds, close), self.paid)
+        """Return what the capital is worth at this price to who bought at the first opening."""
+        return ratio(EXACT.multiply(self.plan.capital, close), self.paid)
 
     @cached_property
     def states(self) -> list[State]:
-        """What the account had from when on, first its beginning."""
+        """What the capital had become from when on, first its beginning."""
 
         def after(state: State, one: Order | Paid) -> State:
             _at, cash, base = state
@@ -87,7 +91,7 @@ class Tried:
             sign = 1 if one.side is Side.BUY else -1
             return one.at, cash - sign * one.value - one.fee, base + sign * one.amount
 
-        start = (min(self.first, self.result.first) - 1, self.plan.funds, ZERO)
+        start = (min(self.first, self.result.first) - 1, self.plan.capital, ZERO)
         with localcontext(EXACT):
             return list(accumulate(self._changes(), after, initial=start))
 
@@ -115,17 +119,18 @@ class Tried:
         cash = np.array([float(cash) for _at, cash, _base in self.states])[place]
         base = np.array([float(base) for _at, _cash, base in self.states])[place]
         worth = cash + base * np.array(self.candles.close)
-        peaks = np.maximum.accumulate(np.maximum(worth, float(self.plan.funds)))
+        start = float(self.plan.capital)
+        peaks = np.maximum.accumulate(np.maximum(worth, start))
         falls = peaks - worth
-        trough = int(np.argmax(falls))
-        if falls[trough] <= 0:
+        if falls.max() <= 0:
             return Fall()
+        shares = falls / peaks
+        trough = int(np.argmax(shares))
         peak = int(np.argmax(worth[: trough + 1]))
-        is_start = float(peaks[trough]) > float(worth[peak])
-        amount, most = Decimal(repr(float(falls[trough]))), Decimal(repr(float(peaks[trough])))
+        is_start = start > worth[peak]
         return Fall(
-            amount=quantize(amount),
-            percent=ratio(amount * HUNDRED, most),
+            amount=quantize(Decimal(repr(float(falls.max())))),
+            percent=quantize(Decimal(repr(float(shares[trough]))) * HUNDRED),
             peak=self.first if is_start else int(ends[peak]),
             trough=int(ends[trough]),
         )
@@ -144,7 +149,7 @@ class Tried:
         return length, list(_grouped(self.candles, length))
 
     def points(self, bars: Sequence[Bar], length: int) -> Iterator[tuple[int, Decimal, Decimal]]:
-        """Yield (end in ms, the account's worth, that of one that only holds) of each bar."""
+        """Yield (end in ms, what the capital became, and to one that only holds) of each bar."""
         times = [at for at, _cash, _base in self.states]
         with localcontext(EXACT):
             for row in bars:
@@ -159,7 +164,7 @@ def _paid(plan: Plan, candles: Candles) -> Decimal:
 
 
 def hold_perc(plan: Plan, candles: Candles) -> Decimal:
-    """Return what buying with all of the funds at the first opening came to, in percent of them."""
+    """Return what buying with all of the capital at the first opening came to, in percent of it."""
     return (ratio(price(candles.close[-1]), _paid(plan, candles)) - 1) * HUNDRED
 
 
@@ -205,13 +210,13 @@ def summary_of(tried: Tried) -> dict[str, Any]:
     report = backtest.report(plan, result)
     done, hold = report.summary, tried.hold(result.last)
     with localcontext(EXACT):
-        net, gained = report.value - plan.funds, hold - plan.funds
+        net, gained = report.value - plan.capital, hold - plan.capital
     numbers = {
-        "funds": plan.funds,
+        "capital": plan.capital,
         "value": report.value,
         "net": net,
         "percent": report.percent,
-        "hold_percent": ratio(gained * HUNDRED, plan.funds),
+        "hold_percent": ratio(gained * HUNDRED, plan.capital),
         "realised": report.pnl,
         "open_pnl": report.open_pnl,
         "fees": report.fees,

@@ -58,6 +58,12 @@ def paper_costs() -> Costs:
     )
 
 
+def paper_funds(bot: BotConfig) -> Decimal:
+    """Return what a new paper account of this bot has, in quote currency."""
+    capital: Decimal = bot.initial_capital
+    return max(Decimal(settings.PAPER_START_BALANCE), capital)
+
+
 def no_candles(bot: BotConfig) -> Candles:
     """Return no candles of a bot's market: a plan on them tells whether it can be tried at all."""
     return Candles.from_rows(bot.symbol, bot.timeframe, ())
@@ -73,12 +79,11 @@ def plan_of(
 ) -> Plan:
     """Return the plan that tries a bot as it is set now.
 
-    `costs` (None: those of paper bots), `funds` in quote currency (None: a new paper account's),
-    `terms` of a perpetual.
+    `costs` (None: those of paper bots), `funds` on its account in quote currency (None: those of a
+    new paper account), `terms` of a perpetual.
     NoRules, strategies.UnknownStrategy, strategies.ParamErrors.
     """
     strategy = strategies.get(bot.strategy)
-    start = max(settings.PAPER_START_BALANCE, bot.initial_capital)
     return Plan(
         candles=candles,
         rules=rules_of(bot),
@@ -86,7 +91,7 @@ def plan_of(
         strategy=strategy,
         values=strategies.clean(strategy, bot.params),
         zone=bot.owner.zone,
-        funds=start if funds is None else funds,
+        funds=paper_funds(bot) if funds is None else funds,
         costs=costs or paper_costs(),
         terms=terms or Terms(),
     )
@@ -97,6 +102,11 @@ def draft_of(run: BacktestRun) -> BotConfig:
     bot = portable.read_draft(run.settings)
     bot.owner = run.owner
     return bot
+
+
+def capital_of(run: BacktestRun) -> Decimal:
+    """Return what a run's figures are percentages of, in quote currency."""
+    return Decimal(str(run.settings["initial_capital"]))
 
 
 def costs_of(run: BacktestRun) -> Costs:

@@ -106,7 +106,7 @@ def summary_of(
     first, end = bisect_left(times, since), times[-1] + TIMEFRAMES[plan.candles.timeframe]
     candles = plan.candles.cut(first, len(times))
     numbers = {
-        "funds": plan.funds,
+        "capital": plan.capital,
         "value": best.value,
         "net": best.net,
         "percent": best.percent,

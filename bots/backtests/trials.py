@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from bots.backtests import plans
 from bots.backtests.axes import Axis
 from bots.models import BacktestData, BacktestRun
 from trading.trades import HUNDRED, ZERO, ratio
@@ -16,7 +17,7 @@ class Set:
     """One set of a sweep: what was chosen (texts by name) and what it came to, in quote currency.
 
     `number` counts from 0 in the order of the sweep; `drawdown` is the deepest fall of the
-    realised profit, `value` the account's worth at the end, its open position counted.
+    realised profit, `value` what the capital has become at the end, the open position counted.
     """
 
     number: int
@@ -27,22 +28,22 @@ class Set:
     fees: Decimal
     drawdown: Decimal
     value: Decimal
-    funds: Decimal
+    capital: Decimal
 
     @property
     def net(self) -> Decimal:
         """The profit, open position counted."""
-        return self.value - self.funds
+        return self.value - self.capital
 
     @property
     def percent(self) -> Decimal:
         """The profit in percent of the starting capital."""
-        return ratio(self.net * HUNDRED, self.funds)
+        return ratio(self.net * HUNDRED, self.capital)
 
     @property
     def drawdown_percent(self) -> Decimal:
         """The deepest fall in percent of the starting capital."""
-        return ratio(self.drawdown * HUNDRED, self.funds)
+        return ratio(self.drawdown * HUNDRED, self.capital)
 
     @property
     def win_rate(self) -> Decimal | None:
@@ -55,7 +56,7 @@ def load(run: BacktestRun) -> list[Set] | None:
     row = BacktestData.objects.filter(run=run, run__kind=BacktestRun.Kind.SWEEP).first()
     if row is None:
         return None
-    names, funds = [one["name"] for one in run.vary], Decimal(run.assumed["funds"])
+    names, capital = [one["name"] for one in run.vary], plans.capital_of(run)
     found = []
     for number, (*chosen, trades, wins, pnl, fees, drawdown, value) in enumerate(
         json.loads(zlib.decompress(bytes(row.packed)))
@@ -70,7 +71,7 @@ def load(run: BacktestRun) -> list[Set] | None:
                 fees=Decimal(fees),
                 drawdown=Decimal(drawdown),
                 value=Decimal(value),
-                funds=funds,
+                capital=capital,
             )
         )
     return found

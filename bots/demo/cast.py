@@ -239,7 +239,7 @@ def try_one(user: User) -> None:
         return
     now = timezone.now()
     since = now - timedelta(days=TRIED_DAYS)
-    wanted = Wanted(since=since, until=now, funds=bot.initial_capital)
+    wanted = Wanted(since=since, until=now)
     draft = portable.read_draft(portable.settings_of(bot))
     asking.ask(user, draft, wanted, origin=BacktestRun.Origin.BOT, of=bot)
 

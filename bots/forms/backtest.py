@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.validators import MinValueValidator
 from django.utils import timezone
@@ -25,7 +24,7 @@ from trading.market import TIMEFRAMES, OrderType
 
 #: What the form may change of the settings that it was opened with.
 MARKET = ("exchange", "symbol", "timeframe", "strategy")
-COSTS = ("funds", "fee_perc", "slippage_perc", "spread_perc")
+COSTS = ("fee_perc", "slippage_perc", "spread_perc")
 #: What only a perpetual asks for: settings of the bot, and terms.
 HELD, TERMS = ("direction", "leverage"), ("maintenance_perc", "funding_perc")
 #: What only entries that rest ask for.
@@ -35,9 +34,6 @@ RANGE = ("days", "since", "until")
 FIRST_LOOK = 20_000
 DAYS = (365, 180, 90, 30, 14, 7)
 LONGEST_DAYS = 5 * 366
-#: What an entry costs beyond its value, at most, and losses that leave it payable for a while.
-ROOM = Decimal("1.25")
-ZERO = Decimal(0)
 DATE = {"type": "date"}
 
 
@@ -68,9 +64,9 @@ class BacktestForm(forms.Form):
         help_text=_("Included; empty: up to now."),
         validators=[MinValueValidator(date(OLDEST_YEAR, 1, 1))],
     )
-    funds = NumberField(
+    initial_capital = NumberField(
         label=_("Starting capital"),
-        help_text=_("Quote currency on the account at the start; percentages are of it."),
+        help_text=_("Quote currency. Sizes, limits and results are percentages of it."),
     )
     fee_perc = NumberField(label=_("Fee, %"), help_text=_("Of each order's value."))
     slippage_perc = NumberField(
@@ -138,6 +134,7 @@ class BacktestForm(forms.Form):
                 self.bot.params = {}
             value = value.upper() if name == "symbol" else value
             setattr(self.bot, name, value.lower() if name == "exchange" else value)
+        self.bot.initial_capital = self.cleaned_data["initial_capital"]
         asked = HELD if perpetuals.is_perpetual(self.bot.symbol) else ()
         for name in (*asked, PATIENCE):
             if self.cleaned_data.get(name):
@@ -183,17 +180,11 @@ def _midnight(day: Any) -> datetime:
 def _initial(bot: BotConfig) -> dict[str, Any]:
     usual = plans.paper_costs()
     per_day = 86_400_000 // TIMEFRAMES.get(bot.timeframe, 60_000)
-    # The bot's own capital, so that percentages are of it; unless that could not pay an entry.
-    size = bot.position_size_fixed or ZERO
-    if bot.position_size_perc:
-        size = bot.initial_capital * bot.position_size_perc / 100
-    is_enough = size / bot.leverage * ROOM <= bot.initial_capital
-    funds = bot.initial_capital if is_enough else settings.PAPER_START_BALANCE
     return {
         **{name: getattr(bot, name) for name in (*MARKET, *HELD, PATIENCE)},
         **perpetuals.usual(),
         "days": next((days for days in DAYS if days * per_day <= FIRST_LOOK), DAYS[-1]),
-        "funds": funds,
+        "initial_capital": bot.initial_capital,
         "fee_perc": (usual.fee_rate or Decimal(0)) * 100,
         "slippage_perc": usual.slippage * 100,
         "spread_perc": Decimal(0),

@@ -8,19 +8,17 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.utils import formats, timezone
-from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from bots.backtests import perpetuals, plans
 from bots.backtests.figures import instant
 from bots.backtests.results import Kept
-from bots.forms.backtest import label_of
-from bots.models import BacktestRun, BotConfig
+from bots.models import BacktestRun
 from bots.models.bot import EntryType, Fallback
 from bots.performance import History
 from bots.sentences import duration
 from bots.templatetags.performance import exit_label
-from bots.templatetags.show import money, number, plain_number, read
+from bots.templatetags.show import money, number, read
 from bots.views import overlay
 from bots.views.backtest_terms import held
 from trading import strategies
@@ -69,8 +67,8 @@ class Told:
         return read(self.run.assumed["rules"]["amount_step"])
 
     @property
-    def funds(self) -> Decimal:
-        return Decimal(self.run.assumed["funds"])
+    def capital(self) -> Decimal:
+        return plans.capital_of(self.run)
 
     @property
     def assumptions(self) -> Iterator[tuple[str, str]]:
@@ -82,7 +80,7 @@ class Told:
             ("spread_perc", _("Spread, bid to ask")),
         ):
             yield label, f"{number(assumed[name] or ZERO)} %"
-        yield _("Starting capital"), f"{money(self.funds)} {self.quote}"
+        yield _("Starting capital"), f"{money(self.capital)} {self.quote}"
         yield _("Looks"), _("once per candle, as it opens; closed candles only")
         yield (
             _("Stops and targets"),
@@ -168,7 +166,7 @@ class Report(Told):
             Month(
                 label=formats.date_format(row.first, "F Y"),
                 bucket=row,
-                percent=ratio(row.sums.total * 100, self.funds) if self.funds else ZERO,
+                percent=ratio(row.sums.total * 100, self.capital) if self.capital else ZERO,
             )
             for row in self.by(Unit.MONTH)
         ]
@@ -179,8 +177,8 @@ class Report(Told):
         """The account beside one that only holds, in percent of the starting capital."""
         return overlay.draw(
             [
-                ("hold", _("Buy and hold"), overlay.of_hold(self.kept, self.funds)),
-                ("own", _("Account"), overlay.of_value(self.kept, self.funds)),
+                ("hold", _("Buy and hold"), overlay.of_hold(self.kept, self.capital)),
+                ("own", _("Account"), overlay.of_value(self.kept, self.capital)),
             ],
             self.kept.fall,
         )
@@ -188,14 +186,14 @@ class Report(Told):
     @cached_property
     def drawdown(self) -> overlay.Drawing | None:
         """How far the account was below its highest worth."""
-        values = overlay.of_fall(self.kept.points, self.funds)
+        values = overlay.of_fall(self.kept.points, self.capital)
         return overlay.draw([("fall", _("Below its highest worth"), values)])
 
     @cached_property
     def curve_rows(self) -> list[dict[str, Any]]:
         """The curves as a table: the last point of each day, newest first."""
         days: dict[date, dict[str, Any]] = {}
-        falls = overlay.of_fall(self.kept.points, self.funds)
+        falls = overlay.of_fall(self.kept.points, self.capital)
         for point, (_at, fall) in zip(self.kept.points, falls, strict=True):
             at = instant(point.at - 1)
             row = {"at": at, "value": point.value, "hold": point.hold, "fall": fall}
@@ -217,63 +215,6 @@ class Report(Told):
     @property
     def held(self) -> str:
         return duration(self.figures["held_seconds"]) if self.figures["held_seconds"] else "-"
-
-
-def settings_of(run: BacktestRun) -> list[tuple[str, str]]:
-    """Return the settings that were tried and say something, each with its name."""
-    bot = plans.draft_of(run)
-    quote = bot.symbol.partition("/")[2].partition(":")[0]
-    found = [(label_of(name), _value(getattr(bot, name), name, quote)) for name in SHOWN]
-    if perpetuals.is_perpetual(bot.symbol):
-        found.append((label_of("direction"), bot.get_direction_display()))
-        found.append((label_of("leverage"), str(bot.leverage)))
-    shown = [(label, text) for label, text in found if text]
-    return [*shown, *_entry(bot), *_params(bot)]
-
-
-def _entry(bot: BotConfig) -> Iterator[tuple[str, str]]:
-    """Yield how entries rest, where they do."""
-    if bot.entry_type == EntryType.MARKET:
-        return
-    yield label_of("entry_type"), str(EntryType(bot.entry_type).label)
-    yield label_of("entry_offset_perc"), number(bot.entry_offset_perc or ZERO)
-    yield label_of("entry_timeout_seconds"), str(bot.entry_timeout_seconds)
-    yield label_of("entry_fallback"), str(Fallback(bot.entry_fallback).label)
-
-
-def _params(bot: BotConfig) -> Iterator[tuple[str, str]]:
-    """Yield the strategy's parameters by their names, those left out with their defaults."""
-    strategy = strategies.STRATEGIES.get(bot.strategy)
-    for param in strategy.params if strategy else ():
-        value = bot.params.get(param.name, param.default)
-        named = dict(param.choices).get(str(value))
-        yield gettext(param.label), gettext(named) if named else str(plain_number(str(value)))
-
-
-#: What the page of a result tells of the settings, beside the parameters of the strategy.
-SHOWN = (
-    "initial_capital",
-    "position_size_fixed",
-    "position_size_perc",
-    "stop_loss_perc",
-    "take_profit_perc",
-    "trailing_stop_perc",
-    "max_daily_trades",
-    "max_daily_loss_perc",
-    "daily_target_perc",
-    "max_drawdown_perc",
-    "cooldown_minutes",
-    "stop_guard_stops",
-    "stop_guard_minutes",
-)
-
-
-def _value(value: object, name: str, quote: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return f"{number(value)} {quote}" if not name.endswith("_perc") else number(value)
-    return str(value)
 
 
 def trade_rows(report: Report, trades: Sequence[Any]) -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ from bots.models import BacktestRun
 from bots.templatetags.performance import share
 from bots.templatetags.show import NOTHING, perc, plain_number
 from bots.views import exports
-from bots.views.backtest_report import Told, settings_of
+from bots.views.backtest_report import Told
+from bots.views.backtest_terms import settings_of
 from bots.views.common import BUSY, Request, tell_busy
 from trading import strategies
 

@@ -26,8 +26,9 @@ from bots.models import BacktestRun, BotConfig
 from bots.templatetags.show import read
 from bots.views import overlay
 from bots.views.backtest_files import chart_context
-from bots.views.backtest_report import Report, ends_of, settings_of, trade_rows
+from bots.views.backtest_report import Report, ends_of, trade_rows
 from bots.views.backtest_sweep import sweep_context
+from bots.views.backtest_terms import rules_of, settings_of
 from bots.views.begin import blank, own_template
 from bots.views.common import BUSY, Request, find, gone, page_of, tell_busy, unchanged
 
@@ -142,6 +143,7 @@ def new(request: Request) -> HttpResponse:
         "bots": request.user.bots.alive().order_by("name")[:50],
         "exchanges": exchanges(),
         "draft": draft,
+        "rules": rules_of(draft, apart=form.fields),
         "vary": form.vary_rows(),
         "most_sets": settings.BACKTEST_SWEEP_SETS,
     }
@@ -267,8 +269,9 @@ def compare(request: Request) -> HttpResponse:
         kept = results.load(run)
         if kept is not None:
             report = Report(run=run, kept=kept)
-            label = f"{number}. {run.name}"
-            lines.append((f"l{number}", label, overlay.of_value(kept, report.funds)))
+            # Runs of one bot have one name: what was tried on what tells them apart.
+            label = f"{number}. {run.name} · {run.strategy} · {run.symbol} {run.timeframe}"
+            lines.append((f"l{number}", label, overlay.of_value(kept, report.capital)))
             row = {"run": run, "number": number, "span": ends_of(run), "f": report.figures}
             rows.append({**row, "report": report})
     context = {

@@ -12,7 +12,8 @@ def test_one_is_asked_for_with_changes_and_told_with_its_figures(
 ) -> None:
     caller = Caller(alice)
     changes = {"symbol": "WAVE/USDT", "timeframe": "5m", "stop_loss_perc": "1.5"}
-    body = {"bot_config_id": bot.pk, "days": 3, "fee_perc": "0.2", "funds": "500"}
+    changes["initial_capital"] = "500"
+    body = {"bot_config_id": bot.pk, "days": 3, "fee_perc": "0.2"}
     asked = caller.post("/backtests", {**body, "changes": changes})
     assert (asked.status, asked.body["status"], asked.body["progress"]) == (201, "queued", 0)
     assert asked.body["settings"]["stop_loss_perc"] == "1.5"

@@ -68,7 +68,7 @@ def test_it_tells_figures_and_assumptions_and_writes_each_order(
     orders = tmp_path / "orders.csv"
     text = backtest(bot.pk, candles=candles, orders=orders, spread="0.01")
     assert f"{COUNT:,} candles, 2023-03-01 00:00 to 2023-03-02 04:20" in text
-    assert "assumed: fee 0.1 %, slippage 0.05 %, spread 0.01 %, 10000 USDT at the start" in text
+    assert "assumed: fee 0.1 %, slippage 0.05 %, spread 0.01 %, 1000 USDT at the start" in text
     with orders.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     trades = sum(row["side"] == "sell" for row in rows)
@@ -91,8 +91,8 @@ def test_costs_are_the_installations_unless_they_are_named(
 ) -> None:
     settings.PAPER_FEE_PERC *= 2
     dear = backtest(bot.pk, candles=candles)
-    assert "assumed: fee 0.2 %, slippage 0.05 %, spread 0 %, 10000 USDT" in dear
-    free = backtest(bot.pk, candles=candles, fee="0", slippage="0", funds="500")
+    assert "assumed: fee 0.2 %, slippage 0.05 %, spread 0 %, 1000 USDT" in dear
+    free = backtest(bot.pk, candles=candles, fee="0", slippage="0", capital="500")
     assert "assumed: fee 0 %, slippage 0 %, spread 0 %, 500 USDT" in free
     assert ", fees 0.00," in free
 

@@ -15,11 +15,15 @@ from django.utils import timezone
 from bots import control
 from bots.backtests import asking, bounds, past, plans, results, running
 from bots.backtests.asking import Wanted
+from bots.backtests.figures import Tried
 from bots.change import Refusal
 from bots.models import BacktestData, BacktestRun, BotConfig, Market, User
+from tests.trading.test_backtest import plan_of
 from trading import backtest, strategies
 from trading.archive import Part
+from trading.backtest.signals import BUY, NONE
 from trading.exchanges.simulated import SimulatedFeed
+from trading.history import History
 from trading.strategies.guarded import Guarded
 
 FIELDS = {
@@ -73,7 +77,8 @@ def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         until = timezone.now().replace(second=0, microsecond=0)
-        run = ask(bot, fee_perc=Decimal("0.2"), funds=Decimal(500), until=until)
+        bot.initial_capital = Decimal(500)
+        run = ask(bot, fee_perc=Decimal("0.2"), until=until)
     assert sent == [run.pk]
     # What is tried is what was asked for, whatever becomes of the bot.
     control.edit(bot, {"stop_loss_perc": 50, "timeframe": "1h"}, by=None, via="test")
@@ -85,7 +90,7 @@ def test_a_run_comes_to_what_the_engine_says_and_keeps_all_of_it(
     window = figures_of(run)["window"]
     since, until = past.ms(run.since) - window * 60_000, past.ms(run.until)
     candles = past.simulated("WAVE/USDT", "1m", since, until, lambda _share: None).candles
-    plan = plans.plan_of(bot, candles, costs=plans.costs_of(run), funds=Decimal(500))
+    plan = plans.plan_of(bot, candles, costs=plans.costs_of(run))
     plain = backtest.run(plan)
     report = backtest.report(plan, plain)
     kept, figures = results.load(done), done.summary
@@ -254,6 +259,50 @@ def test_the_oldest_ended_ones_go(bot: BotConfig, sent: list[int], settings: Any
     assert set(BacktestRun.objects.values_list("pk", flat=True)) == {fresh.pk, latest.pk}
 
 
+def test_results_sizes_and_limits_are_percentages_of_one_capital(
+    bot: BotConfig, sent: list[int]
+) -> None:
+    """Five times the capital is five times the money, and the same in percent."""
+    bot.position_size_fixed, bot.position_size_perc = None, Decimal(50)
+    bot.max_daily_loss_perc = Decimal(3)
+    until = timezone.now().replace(second=0, microsecond=0)
+    found = []
+    for capital in (4_000, 20_000):
+        bot.initial_capital = Decimal(capital)
+        run = running.run(ask(bot, until=until).pk)
+        assert run is not None
+        # The account has what a new paper account has: no less is there to be spent.
+        assert run.assumed["funds"] == str(max(capital, 10_000))
+        found.append(
+            {
+                name: Decimal(str(run.summary[name]))
+                for name in ("percent", "drawdown_percent", "net", "orders", "capital")
+            }
+        )
+    small, large = found
+    assert (small["capital"], large["capital"]) == (4_000, 20_000)
+    assert small["orders"] == large["orders"] > 10
+    assert abs(small["percent"] - large["percent"]) < Decimal("0.01")
+    assert abs(small["drawdown_percent"] - large["drawdown_percent"]) < Decimal("0.01")
+    assert abs(5 * small["net"] - large["net"]) < 1
+
+
+def test_the_largest_part_that_was_lost_need_not_be_the_most_money() -> None:
+    """1,000 falls to 600, grows to 10,000 and falls to 9,500: that is 40 %, and 500 in money."""
+    rows = [(10, 10, 10, 10), (10, 10, 6, 6), (6, 100, 6, 100), (100, 100, 95, 95)]
+    plan = plan_of(rows, position_size_fixed=Decimal(1000))
+    begin = plan.candles.times[0]
+    tried = Tried(
+        plan=plan,
+        result=backtest.run(plan, bytes([BUY, NONE, NONE, NONE])),
+        past=History(candles=plan.candles, gaps=(), repeated=0),
+        since=begin,
+    )
+    fall = tried.fall
+    assert (round(fall.percent, 2), round(fall.amount, 2)) == (40, 500)
+    assert [(at - begin) // 3_600_000 for at in (fall.peak, fall.trough)] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("bot_says", "wanted", "field"),
     [
@@ -261,7 +310,7 @@ def test_the_oldest_ended_ones_go(bot: BotConfig, sent: list[int], settings: Any
         ({}, {"hours": 24 * 500}, "since"),
         ({}, {"fee_perc": Decimal(51)}, "fee_perc"),
         ({}, {"slippage_perc": Decimal("NaN")}, "slippage_perc"),
-        ({}, {"funds": Decimal(0)}, "funds"),
+        ({"initial_capital": Decimal(0)}, {}, "initial_capital"),
         ({"params": {"ema_fast": 9000}}, {}, "params"),
         ({"strategy": "gone"}, {}, "strategy"),
         ({"stop_loss_perc": Decimal(500)}, {}, "stop_loss_perc"),

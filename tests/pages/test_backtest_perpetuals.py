@@ -23,7 +23,7 @@ from trading import backtest
 from trading.archive import Told
 from trading.market import TIMEFRAMES
 
-ASKED = {"days": "10", "funds": "1000", "fee_perc": "0.05", "slippage_perc": "0.05"}
+ASKED = {"days": "10", "initial_capital": "1000", "fee_perc": "0.05", "slippage_perc": "0.05"}
 
 
 @pytest.fixture
@@ -90,14 +90,14 @@ def test_rates_that_are_kept_count_and_the_others_are_said(site: Client, bot: Bo
     times = range(middle - 20 * 28_800_000, middle, 28_800_000)
     told = Told(rates=tuple((at, Decimal(0)) for at in times), asked=((times[0], middle),))
     past.rate_archive().add("binance", PERP, told)
-    run = tried(site, bot, funds="100000")
+    run = tried(site, bot, initial_capital="100000")
     figures, kept = run.summary, results.load(run)
     assert kept is not None
     assert 0 < figures["payments_assumed"] < figures["payments"]
     assert {paid.rate for paid in kept.funding if paid.at < middle} == {Decimal(0)}
     assert {paid.is_assumed for paid in kept.funding if paid.at >= middle} == {True}
     out = StringIO()
-    call_command("backtest", str(bot.pk), "--days=10", "--funds=100000", stdout=out)
+    call_command("backtest", str(bot.pk), "--days=10", "--capital=100000", stdout=out)
     found = re.search(r"in (\d+) payments, (\d+) of them at the assumed", out.getvalue())
     assert found is not None
     assert 0 < int(found[2]) < int(found[1])

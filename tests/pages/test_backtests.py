@@ -16,7 +16,7 @@ from bots.models import BacktestData, BacktestRun, BotConfig, User
 from tests.pages.builders import HTMX, bot_of, sign_in, text_of
 
 MARKET = {"symbol": "WAVE/USDT", "timeframe": "5m", "exchange": "simulated", "strategy": "ema_rsi"}
-COSTS = {"funds": "1000", "fee_perc": "0.1", "slippage_perc": "0.05", "spread_perc": "0"}
+COSTS = {"initial_capital": "1000", "fee_perc": "0.1", "slippage_perc": "0.05", "spread_perc": "0"}
 
 
 @pytest.fixture
@@ -54,9 +54,22 @@ def test_one_is_asked_for_from_the_bots_page_and_waits(
     assert answer.url == f"/backtests/{run.pk}/"
     assert (asking.RUN, (run.pk,)) in sent
     assert (run.bot, run.origin, run.timeframe) == (bot, "bot", "15m")
-    assert (run.assumed["fee_perc"], run.assumed["funds"]) == ("0.2", "1000")
+    assert (run.assumed["fee_perc"], run.settings["initial_capital"]) == ("0.2", "1000")
     assert run.until - run.since == timedelta(days=3)
     assert "Waiting for a worker" in text_of(site.get(answer.url))
+
+
+def test_the_form_tells_capital_and_each_limit_of_the_bot(site: Client, bot: BotConfig) -> None:
+    limits = {"max_daily_loss_perc": 5, "daily_target_perc": 7, "max_drawdown_perc": 20}
+    size = {"position_size_fixed": None, "position_size_perc": 100, "initial_capital": 1234}
+    BotConfig.objects.filter(pk=bot.pk).update(**size, **limits, cooldown_minutes=15)
+    page = site.get(f"/backtests/new/?bot={bot.pk}")
+    # Also where an entry takes all of it: what a new paper account has besides pays the fee.
+    assert page.context["form"]["initial_capital"].value() == "1234"
+    text = text_of(page)
+    names = ("Max daily loss, % 5", "Daily target, % 7", "Max drawdown, % 20")
+    for told in (*names, "Position size, % of capital 100", "Cooldown after a loss, minutes 15"):
+        assert told in text
 
 
 def test_days_are_those_of_the_readers_zone(site: Client, alice: User, bot: BotConfig) -> None:

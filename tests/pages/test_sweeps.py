@@ -15,7 +15,7 @@ from tests.doors.client import Caller
 from tests.pages.builders import bot_of, sign_in, text_of
 
 MARKET = {"symbol": "WAVE/USDT", "timeframe": "5m", "exchange": "simulated", "strategy": "ema_rsi"}
-COSTS = {"funds": "1000", "fee_perc": "0.1", "slippage_perc": "0.05", "spread_perc": "0"}
+COSTS = {"initial_capital": "1000", "fee_perc": "0.1", "slippage_perc": "0.05", "spread_perc": "0"}
 #: Sets with 55 and 60 look at more candles than those with 50; a fast one of 50 is refused.
 FAST = {"vary_1": "ema_rsi:ema_fast", "from_1": "10", "to_1": "50", "step_1": "20"}
 SLOW = {"vary_2": "ema_rsi:ema_slow", "from_2": "50", "to_2": "60", "step_2": "5"}

@@ -283,8 +283,8 @@ def test_sums_hold_nothing_is_foreseen_and_passing_over_changes_nothing(
     moved = sum(((-1 if o.side == "buy" else 1) * o.value - o.fee for o in result.orders), D(0))
     paid = sum((one.amount for one in result.funding), D(0))
     assert result.quote == plan.funds + moved + paid
-    assert found.gross - found.fees + found.funding == found.value - plan.funds
-    assert found.pnl + found.open_pnl == found.value - plan.funds
+    assert found.gross - found.fees + found.funding == found.value - plan.capital
+    assert found.pnl + found.open_pnl == found.value - plan.capital
     assert sum(day.pnl for day in result.days.values()) == found.pnl
     assert found.points[-1].value == found.pnl if found.points else not found.pnl
     # What came out until then does not change with what comes later.

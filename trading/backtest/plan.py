@@ -44,7 +44,8 @@ class Plan:
 
     `candles` may have gaps: nothing happens in one, and no signal looks across it. The first
     `window` candles of each stretch only feed the strategy. `funds` is the quote currency that the
-    account has free at the start, `zone` the one whose midnights end the trading days, `terms`
+    account has free at the start: what is beside the settings' capital is there to be spent, but
+    belongs to no figure. `zone` the one whose midnights end the trading days, `terms`
     those on which a perpetual is held.
     """
 
@@ -57,6 +58,16 @@ class Plan:
     funds: Decimal
     costs: Costs = Costs()
     terms: Terms = Terms()
+
+    @property
+    def capital(self) -> Decimal:
+        """What sizes, limits and results are percentages of, in quote currency."""
+        return self.settings.initial_capital
+
+    @property
+    def beside(self) -> Decimal:
+        """What the account has besides."""
+        return self.funds - self.capital
 
     @property
     def is_perpetual(self) -> bool:

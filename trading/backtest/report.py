@@ -20,11 +20,11 @@ class Report:
     """Figures of one result, quote currency; fees and slippage are in all of them.
 
     `pnl` is realised, `open_pnl` what closing the position at the last close would realise before
-    its fee. `value`: what the account is worth at the end. `hold`: the profit, in percent of the
-    funds, of buying with all of them at the first opening and never selling; `percent` the same of
-    this result. `points` and `drawdown` are those of the realised profit. `funding` is part of
-    `pnl`; `gross` is what the prices alone came to, so that gross - paid fees + funding is the net
-    profit. `assumed`: how many payments had a rate that nobody told.
+    its fee. `value`: what the capital has become at the end. `hold`: the profit, in percent
+    of the capital, of buying with all of it at the first opening and never selling; `percent` the
+    same of this result. `points` and `drawdown` are those of the realised profit. `funding` is part
+    of `pnl`; `gross` is what the prices alone came to, so that gross - paid fees + funding is the
+    net profit. `assumed`: how many payments had a rate that nobody told.
     """
 
     summary: Summary
@@ -48,7 +48,7 @@ def report(plan: Plan, result: Result) -> Report:
     folded = fold(booking(number, one) for number, one in enumerate(result.orders, 1))
     points = curve(folded.parts, (payment(*one) for one in enumerate(result.funding, 1)))
     with localcontext(EXACT):
-        value = result.quote + result.base * result.last
+        value = result.quote - plan.beside + result.base * result.last
         fees = sum((order.fee for order in result.orders), ZERO)
         funding = sum((paid.amount for paid in result.funding), ZERO)
         open_pnl = result.position.unrealized(result.last) if result.position.is_open else ZERO
@@ -57,13 +57,13 @@ def report(plan: Plan, result: Result) -> Report:
             pnl=sum((order.pnl for order in result.orders), funding),
             fees=fees,
             funding=funding,
-            gross=value - plan.funds + fees - funding,
+            gross=value - plan.capital + fees - funding,
             payments=len(result.funding),
             assumed=sum(paid.is_assumed for paid in result.funding),
             liquidations=sum(one.reason is Gate.LIQUIDATION for one in result.orders),
             open_pnl=open_pnl,
             value=value,
-            percent=ratio((value - plan.funds) * HUNDRED, plan.funds),
+            percent=ratio((value - plan.capital) * HUNDRED, plan.capital),
             hold=_hold(plan, result),
             points=tuple(points),
             drawdown=drawdown(points),

@@ -157,7 +157,7 @@ class _Floats:
     def _walk(self, actions: bytes) -> tuple[int, int, float, float, float, float]:
         """Enter at each buy, leave at the level or the sell that comes first.
 
-        Returns trades, wins, profit, fees, drawdown and the worth at the end.
+        Returns trades, wins, profit, fees, drawdown and what the capital has become.
         """
         opens, count = self.candles.open, len(self.candles)
         buy, sell = bytes([signals.BUY]), bytes([signals.SELL])
@@ -192,7 +192,7 @@ class _Floats:
             peak = max(peak, pnl)
             fall = max(fall, peak - pnl)
             at = actions.find(buy, place + 1)
-        worth = free + held * (self.candles.close[-1] if count else 0.0)
+        worth = free - float(self.plan.beside) + held * (self.candles.close[-1] if count else 0.0)
         return trades, wins, pnl, fees, fall, worth
 
     def _fits(self, amount: float, ask: float, value: float, free: float) -> bool:

@@ -37,7 +37,9 @@ def add_past(parser: ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--candles", type=Path, metavar="FILE", help="a CSV file of candles")
     where.add_argument("--days", type=int, help="days until now, of the candles that are kept")
-    parser.add_argument("--funds", type=number, help="quote currency at the start")
+    parser.add_argument(
+        "--capital", type=number, help="quote currency at the start, instead of the bot's"
+    )
     parser.add_argument("--fee", type=number, help="percent of each order's value")
     parser.add_argument("--slippage", type=number, help="percent that the price gives way")
     parser.add_argument("--spread", type=number, default=Decimal(0), help="percent, bid to ask")
@@ -54,6 +56,15 @@ def add_past(parser: ArgumentParser) -> None:
         default=usual["funding_perc"],
         help="perpetuals: percent in 8 hours where no rate is known (%(default)f)",
     )
+
+
+def with_capital(bot: BotConfig, capital: Decimal | None) -> BotConfig:
+    """Return the bot, not saved, with the capital that was asked for; CommandError for none."""
+    if capital is not None:
+        bot.initial_capital = capital
+    if not bot.initial_capital:
+        raise CommandError("--capital must be more than zero")
+    return bot
 
 
 def past_of(bot: BotConfig, path: Path | None, days: int | None) -> History:

@@ -11,8 +11,16 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from bots.backtests import plans
+from bots.backtests.figures import Tried
 from bots.management.commands._bot import BotCommand, find_bot
-from bots.management.commands._past import add_past, costs_of, instant, past_of, terms_of
+from bots.management.commands._past import (
+    add_past,
+    costs_of,
+    instant,
+    past_of,
+    terms_of,
+    with_capital,
+)
 from bots.models import BotConfig
 from trading import backtest, strategies
 from trading.backtest import Plan, Report, Result, Unsupported
@@ -38,14 +46,12 @@ class Command(BotCommand):
         parser.add_argument("--orders", type=Path, metavar="FILE", help="write each order as CSV")
 
     def handle(self, *, bot_id: int, **options: Any) -> None:
-        bot = find_bot(bot_id)
+        bot = with_capital(find_bot(bot_id), options["capital"])
         try:
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
             terms = terms_of(bot, past, options)
-            plan = plans.plan_of(
-                bot, past.candles, costs=costs, funds=options["funds"], terms=terms
-            )
+            plan = plans.plan_of(bot, past.candles, costs=costs, terms=terms)
             begun = time.perf_counter()
             result = backtest.run(plan)
         except (plans.NoRules, BadHistory, Unsupported, OSError) as error:
@@ -73,13 +79,13 @@ class Command(BotCommand):
             )
         say(
             f"assumed: fee {percent(plan.fee_rate)}, slippage {percent(plan.costs.slippage)},"
-            f" spread {percent(plan.costs.spread)}, {readable(plan.funds)} {plan.rules.quote}"
+            f" spread {percent(plan.costs.spread)}, {readable(plan.capital)} {plan.rules.quote}"
             f" at the start; a look at each opening, stops watched all the time, stop before target"
         )
         for line in (
             *_waiting(plan, result),
             *_held(plan, found),
-            *_figures(found, plan.rules.quote),
+            *_figures(Tried(plan=plan, result=result, past=past, since=result.first), found),
         ):
             say(line)
         if result.ended is not None:
@@ -116,8 +122,9 @@ def _held(plan: Plan, found: Report) -> list[str]:
     return [held, came]
 
 
-def _figures(found: Report, quote: str) -> list[str]:
-    summary, lines = found.summary, []
+def _figures(tried: Tried, found: Report) -> list[str]:
+    summary, fall, quote = found.summary, tried.fall, tried.plan.rules.quote
+    lines = []
     rate = "-" if summary.win_rate is None else f"{summary.win_rate:.1f} %"
     factor = "-" if summary.profit_factor is None else f"{summary.profit_factor:.2f}"
     hold = "-" if found.hold is None else f"{found.hold:+.2f} %"
@@ -127,9 +134,9 @@ def _figures(found: Report, quote: str) -> list[str]:
     )
     lines.append(
         f"realised {found.pnl:+.2f} {quote}, fees {found.fees:.2f}, open {found.open_pnl:+.2f},"
-        f" largest drawdown {found.drawdown.amount:.2f}"
+        f" largest drawdown {fall.percent:.2f} %, in money {fall.amount:.2f}"
     )
-    lines.append(f"account {found.value:.2f} {quote} ({found.percent:+.2f} %), buy and hold {hold}")
+    lines.append(f"capital {found.value:.2f} {quote} ({found.percent:+.2f} %), buy and hold {hold}")
     return lines
 
 

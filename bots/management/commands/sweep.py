@@ -13,7 +13,14 @@ from django.db import connections
 
 from bots.backtests import plans
 from bots.management.commands._bot import BotCommand, find_bot
-from bots.management.commands._past import add_past, costs_of, instant, past_of, terms_of
+from bots.management.commands._past import (
+    add_past,
+    costs_of,
+    instant,
+    past_of,
+    terms_of,
+    with_capital,
+)
 from trading import strategies
 from trading.backtest import Unsupported
 from trading.backtest.sets import combined
@@ -51,13 +58,13 @@ class Command(BotCommand):
     def handle(self, *, bot_id: int, **options: Any) -> None:
         from trading.backtest.sweep import sweep
 
-        bot = find_bot(bot_id)
+        bot = with_capital(find_bot(bot_id), options["capital"])
         grid = dict(options["vary"])
         try:
             past = past_of(bot, options["candles"], options["days"])
             costs = costs_of(options)
-            terms, funds = terms_of(bot, past, options), options["funds"]
-            plan = plans.plan_of(bot, past.candles, costs=costs, funds=funds, terms=terms)
+            terms = terms_of(bot, past, options)
+            plan = plans.plan_of(bot, past.candles, costs=costs, terms=terms)
             chosen = combined(plan, grid)
             connections.close_all()  # forks must not share one
             begun = time.perf_counter()
