@@ -36,7 +36,8 @@ def flat(view: View, limit: Blocked | None) -> Decision:
         numbers = {"direction": view.settings.direction}
         return Decision(action="blocked", gate=Gate.DIRECTION, numbers=numbers)
     if side is None:
-        return Decision(action="hold", gate=Gate.NO_SIGNAL, numbers=signal_numbers(view.signal))
+        lacks = signal_numbers(view.signal, awaited(view))
+        return Decision(action="hold", gate=Gate.NO_SIGNAL, numbers=lacks)
     order_type = order_type_of(view)
     if blocked := passing(view.settings, view.record) or _spread(view, order_type):
         return _blocked(blocked)
@@ -47,11 +48,24 @@ def _blocked(blocked: Blocked) -> Decision:
     return Decision(action="blocked", gate=blocked.gate, numbers=blocked.numbers)
 
 
+def _opens(view: View) -> tuple[Side, ...]:
+    """Return the sides that may open a position: spot sells nothing that it does not hold."""
+    sides = OPENS[view.settings.direction]
+    return sides if view.futures else tuple(side for side in sides if side is Side.BUY)
+
+
+def awaited(view: View) -> Side | None:
+    """Return the side that a flat bot is told about: its wish, or the only one it may go.
+
+    None: it waits for either.
+    """
+    sides = _opens(view)
+    return wish_of(view) or (sides[0] if len(sides) == 1 else None)
+
+
 def wish_of(view: View) -> Side | None:
     """Return the side that command or signal asks for, where direction and market allow it."""
-    allowed = OPENS[view.settings.direction]
-    if not view.futures:
-        allowed = tuple(side for side in allowed if side is Side.BUY)
+    allowed = _opens(view)
     if view.command == "enter":
         return next(iter(allowed), None)
     side = signal_side(view.signal)
@@ -120,7 +134,7 @@ def _entry(view: View, side: Side, order_type: OrderType) -> Decision:
     return Decision(
         action="enter",
         gate=Gate.COMMAND if view.command == "enter" else Gate.SIGNAL,
-        numbers={**signal_numbers(view.signal), "price": readable(price), **order},
+        numbers={**signal_numbers(view.signal, side), "price": readable(price), **order},
         side=side,
         amount=sized.amount,
         price=price,
@@ -134,7 +148,8 @@ def resting(view: View, order: Resting) -> Decision:
 
     What was filled of it is a position already; its exit is decided by the tick after the cancel.
     """
-    levels, gate, numbers = Levels(), None, resting_numbers(order)
+    levels, gate = Levels(), None
+    numbers: Mapping[str, str] = resting_numbers(order)
     entry_price = view.position.entry_price
     if view.position.is_open and entry_price is not None:
         seen = exits.look(view, entry_price)
@@ -143,7 +158,8 @@ def resting(view: View, order: Resting) -> Decision:
     gate = Gate.SIGNAL_GONE if gate is Gate.SIGNAL else gate
     if gate is None and (limit := _limit(view)):
         gate, numbers = limit.gate, {**numbers, **limit.numbers}
-    gate = gate or _given_up(view, order)
+    if gate is None and (gate := _given_up(view, order)) is Gate.SIGNAL_GONE:
+        numbers = {**numbers, **signal_numbers(view.signal, order.side)}
     if gate is None:
         return Decision(action="hold", gate=Gate.ENTRY_RESTING, numbers=numbers, levels=levels)
     return Decision(action="cancel", gate=gate, numbers=numbers, levels=levels)

@@ -36,7 +36,7 @@ def look(view: View, entry_price: Decimal) -> Seen:
     gate = _gate(view, levels, price)
     numbers = _numbers(entry_price, levels, price)
     if gate is Gate.SIGNAL:
-        numbers = {**numbers, **signal_numbers(view.signal)}
+        numbers = {**numbers, **signal_numbers(view.signal, view.position.exit_side)}
     if gate is Gate.MAX_DAILY_LOSS:
         limit = limit_numbers(view.settings, view.day, gate, view.open_pnl)
         numbers = {**numbers, **limit}
@@ -47,8 +47,7 @@ def in_position(view: View, entry_price: Decimal) -> Decision:
     """Hold the position, or close all of it that can be closed in one order."""
     seen = look(view, entry_price)
     if seen.gate is None:
-        gate = Gate.IN_POSITION if is_watched(view) else Gate.DUTY_EXIT
-        return Decision(action="hold", gate=gate, numbers=seen.numbers, levels=seen.levels)
+        return _held(view, seen)
     amount = closable(view)
     if blocked := _blocked(view, seen.gate, amount):
         return Decision(
@@ -64,6 +63,15 @@ def in_position(view: View, entry_price: Decimal) -> Decision:
         reduce_only=view.futures,
         levels=seen.levels,
     )
+
+
+def _held(view: View, seen: Seen) -> Decision:
+    if not is_watched(view):
+        gate, numbers = Gate.DUTY_EXIT, seen.numbers
+    else:
+        lacks = signal_numbers(view.signal, view.position.exit_side)
+        gate, numbers = Gate.IN_POSITION, {**lacks, **seen.numbers}
+    return Decision(action="hold", gate=gate, numbers=numbers, levels=seen.levels)
 
 
 def is_watched(view: View) -> bool:
@@ -137,9 +145,10 @@ def signal_side(signal: Signal) -> Side | None:
     return {Action.BUY: Side.BUY, Action.SELL: Side.SELL, Action.NONE: None}[signal.action]
 
 
-def signal_numbers(signal: Signal) -> Mapping[str, str]:
-    """Return the numbers of a signal with the reason it gives."""
-    return {**signal.numbers, "why": signal.why}
+def signal_numbers(signal: Signal, side: Side | None) -> Mapping[str, str]:
+    """Return what a signal answers a bot that waits for `side` (None: either): numbers, reason."""
+    answer = signal.to(side)
+    return {**answer.numbers, "why": answer.why}
 
 
 def _numbers(entry_price: Decimal, levels: Levels, price: Decimal) -> Mapping[str, str]:

@@ -105,7 +105,7 @@ def _flat(view: View, decision: Decision) -> Iterator[_Step]:
     if view.command == "enter":
         yield step(Gate.DIRECTION, {"direction": view.settings.direction})
     elif not by_ladder:
-        yield step(Gate.NO_SIGNAL, exits.signal_numbers(view.signal))
+        yield step(Gate.NO_SIGNAL, exits.signal_numbers(view.signal, entries.awaited(view)))
     for gate, numbers in _passing(view):
         yield step(gate, numbers)
     if by_ladder:
@@ -230,7 +230,7 @@ def _closers(view: View, entry_price: Decimal) -> Iterator[tuple[Gate, Numbers]]
     if view.duty == "exit" and view.wind_down == "close":
         yield Gate.CLOSING, {"price": price}
     if exits.is_watched(view):
-        yield Gate.SIGNAL, exits.signal_numbers(view.signal)
+        yield Gate.SIGNAL, exits.signal_numbers(view.signal, view.position.exit_side)
 
 
 def _reached(view: View, decision: Decision) -> Iterator[_Step]:
@@ -282,7 +282,7 @@ def _resting(view: View, decision: Decision) -> Iterator[_Step]:
         yield _Step(gate=Gate.COMMAND, numbers=told, is_hit=found is Gate.COMMAND)
     yield _Step(gate=Gate.CLOSING, numbers={}, is_hit=found is Gate.CLOSING)
     if not order.forced:
-        numbers = exits.signal_numbers(view.signal)
+        numbers = exits.signal_numbers(view.signal, order.side)
         is_hit = found is Gate.SIGNAL_GONE
         yield _Step(gate=Gate.SIGNAL_GONE, numbers=numbers, is_hit=is_hit)
     limit = {"have": str(int(order.age)), "limit": str(view.settings.entry_timeout_seconds)}

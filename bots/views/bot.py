@@ -75,7 +75,7 @@ def _decisions(shown: Shown, rows: Any) -> list[dict[str, Any]]:
     return [
         {
             "row": row,
-            "why": words.why(row, shown.bot.strategy),
+            "why": words.why(row),
             "numbers": list(words.numbers(row, shown.market)),
         }
         for row in rows

@@ -35,13 +35,13 @@ def decision(request: Request, pk: int, number: int) -> HttpResponse:
         "tab": "decisions",
         "shown": Shown(bot=bot, now=timezone.now(), market=market),
         "row": row,
-        "why": words.why(row, bot.strategy),
+        "why": words.why(row),
         # The market's steps of then, where they are kept.
         "numbers": list(words.numbers(row, found.view.rules if found.view else market)),
         "found": found,
-        "rules": rules_of(found, bot.strategy),
-        "then": said(found.then, bot.strategy),
-        "now_said": said(found.now, bot.strategy) if found.now else "",
+        "rules": rules_of(found),
+        "then": said(found.then),
+        "now_said": said(found.now) if found.now else "",
         "is_judged": found.signals is Signals.JUDGED,
         "inputs": inputs,
     }

@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 from bots.models import Decision
 from bots.replaying import Replay, Verdict
 from bots.views import words
-from trading import strategies
 from trading.gates import Check, Mark
 from trading.market import Rules
 from trading.risk import Gate
 
 #: What a signal may say beside what only its strategy knows.
 SIGNAL_NUMBERS = frozenset({*words.SIGNALS, "need", "have"})
+#: The rules that the strategy answers.
+SIGNALS = frozenset({Gate.SIGNAL, Gate.NO_SIGNAL, Gate.SIGNAL_GONE})
 #: What a rule is called where it was not asked.
 NAMES = {
     Gate.FLAT: _("Position to close"),
@@ -116,7 +117,7 @@ DECIDED = {
     Gate.RECONCILE: _(
         "The position is %(need)s %(currency)s, the account has only %(have)s: nothing was sent."
     ),
-    Gate.SIGNAL_GONE: _("The signal for the entry order is gone."),
+    Gate.SIGNAL_GONE: _("The signal for the entry order is gone: %(why)s"),
     Gate.ENTRY_TIMEOUT: _("The entry order rested for %(age)s: its time was over."),
     Gate.ENTRY_RESTING: _("The entry order waits for its price %(limit_price)s."),
     Gate.IN_POSITION: _("Nothing that closes the position was reached: it is held."),
@@ -145,23 +146,23 @@ class _Told(dict[str, object]):
         return "-"
 
 
-def rules_of(found: Replay, strategy: str) -> list[Rule]:
+def rules_of(found: Replay) -> list[Rule]:
     """Return the rules of a replayed decision in the order asked; none where it cannot be."""
     if found.view is None:
         return []
     is_entry, steps = found.view.resting is None, found.view.rules
-    return [_rule(check, strategy, steps, is_entry=is_entry) for check in found.checks]
+    return [_rule(check, steps, is_entry=is_entry) for check in found.checks]
 
 
-def said(verdict: Verdict, strategy: str) -> str:
+def said(verdict: Verdict) -> str:
     """Return a verdict in a few words: what was done, and the rule."""
     action = ACTIONS.get(verdict.action, verdict.action)
-    code = str(verdict.numbers.get("why", ""))
-    text = _why(code, strategy) if verdict.gate in (Gate.SIGNAL, Gate.NO_SIGNAL) else ""
+    is_signal = verdict.gate in (Gate.SIGNAL, Gate.NO_SIGNAL)
+    text = _why(verdict.numbers) if is_signal else ""
     return f"{action}: {text or words.gate(verdict.gate)}"
 
 
-def _rule(check: Check, strategy: str, market: Rules, *, is_entry: bool) -> Rule:
+def _rule(check: Check, market: Rules, *, is_entry: bool) -> Rule:
     is_order = is_entry and not check.closes and check.gate in (Gate.SIGNAL, Gate.COMMAND)
     numbers = check.numbers
     if check.mark is Mark.UNREACHED:
@@ -172,9 +173,9 @@ def _rule(check: Check, strategy: str, market: Rules, *, is_entry: bool) -> Rule
     )
     if "until" in numbers:
         told["until"] = _time(numbers["until"])
-    told["why"] = _why(str(numbers.get("why", "")), strategy)
+    told["why"] = _why(numbers)
     text = str(ORDERED if is_order else _text(check)) % told
-    is_signal = check.gate in (Gate.SIGNAL, Gate.NO_SIGNAL) and not is_order
+    is_signal = check.gate in SIGNALS and not is_order
     shown = tuple(_signal(numbers, check.gate, market)) if is_signal else ()
     shape = "✓" if check.mark is Mark.PASSED else "►"
     return Rule(mark=check.mark.value, text=text, shape=shape, numbers=shown)
@@ -204,9 +205,9 @@ def _signal(numbers: Mapping[str, str], gate: Gate, market: Rules) -> list[tuple
     ]
 
 
-def _why(code: str, strategy: str) -> str:
-    """Return the reason that a strategy gave, in the active language."""
-    known = strategies.STRATEGIES.get(strategy)
-    if known is not None and code in known.reasons:
-        return gettext(known.reasons[code])
-    return {"no_candles": gettext("There were no candles to judge.")}.get(code, code)
+def _why(numbers: Mapping[str, str]) -> str:
+    """Return the reason that a strategy gave, in the active language; one unknown as it is."""
+    code = str(numbers.get("why", ""))
+    if code == "no_candles":
+        return gettext("There were no candles to judge.")
+    return words.reason(code) or code

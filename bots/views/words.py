@@ -29,6 +29,7 @@ __all__ = [
     "label",
     "numbers",
     "order_status",
+    "reason",
     "refusal",
     "why",
 ]
@@ -106,7 +107,7 @@ SIGNALS = {
     "upper": _("upper band"),
     "highest": _("highest high"),
     "lowest": _("lowest low"),
-    "rsi_limit": _("RSI at most"),
+    "rsi_limit": _("RSI limit"),
     "bottom": _("lowest line"),
     "top": _("highest line"),
 }
@@ -175,12 +176,20 @@ def refusal(result: str) -> str:
     return str(explained.what if explained else Reason(result).label)
 
 
-def why(decision: Decision, strategy: str) -> str:
-    """Return why this tick did or did not trade, in one sentence of the active language."""
-    code = str(decision.numbers.get("why", ""))
+def reason(code: str) -> str:
+    """Return the sentence for what a strategy said; empty where none has such a reason (now)."""
+    strategy, _dot, _rest = code.partition(".")
     known = strategies.STRATEGIES.get(strategy)
-    if decision.gate in ("signal", "no_signal") and known and code in known.reasons:
-        return gettext(known.reasons[code])
+    return gettext(known.reasons[code]) if known and code in known.reasons else ""
+
+
+def why(decision: Decision) -> str:
+    """Return why this tick did or did not trade, in the active language."""
+    said = reason(str(decision.numbers.get("why", "")))
+    if said and decision.gate in ("signal", "no_signal"):
+        return said
+    if said and decision.gate == "in_position":
+        return f"{gate(decision.gate)} {said}"
     if decision.action == Decision.Action.EXIT and decision.gate in ORDER_REASONS:
         return str(ORDER_REASONS[decision.gate])
     return gate(decision.gate)

@@ -14,7 +14,7 @@ from bots.models import Decision, StoredCandles, User
 from bots.views import rules
 from tests.engine.bench import Bench
 from tests.pages.builders import bot_of, decision, sign_in, text_of
-from trading.exchange import Fault, Rejected
+from trading.exchange import Fault, Rejected, Unreachable
 from trading.risk import Gate
 
 D = Decimal
@@ -68,6 +68,35 @@ def test_a_stop_says_its_price(alice: User, client: Client) -> None:
     text = page_of(client, bench.decisions[-1])
     assert re.search(r"Price 97\.00 has reached the stop 98\.\d\d\.", text)
     assert "Take profit not asked" in text
+
+
+def test_an_entry_order_taken_back_says_what_its_signal_lacks(alice: User, client: Client) -> None:
+    bench = Bench(alice, entry_type="limit", entry_offset_perc=D(2))
+    exchange = bench.scripted()
+    bench.enter()
+    exchange.on_cancel = lambda: setattr(exchange, "find_error", Unreachable(Fault.NETWORK, "x"))
+    bench.tick(after=20)
+    text = page_of(client, bench.decisions[-1])
+    assert "The signal for the entry order is gone: The two EMAs are equal" in text
+
+
+def test_a_flat_bot_is_told_its_entry_and_one_in_a_position_its_exit(
+    alice: User, client: Client
+) -> None:
+    bench = Bench(alice, params={"rsi_oversold": "98", "rsi_overbought": "99"})
+    bench.market.trend = "down"
+    bench.tick()
+    text = page_of(client, bench.decisions[-1])
+    assert "No entry signal: The fast EMA is not above the slow one." in text
+    assert re.search(r"RSI limit\s+99", text)
+    assert "oversold" not in text
+    bench.enter()
+    bench.market.trend = "down"
+    bench.tick()
+    text = page_of(client, bench.decisions[-1])
+    assert "No exit signal: The trend is down, but the RSI says oversold." in text
+    assert "Holding: no exit was reached. The trend is down" in text
+    assert re.search(r"RSI limit\s+98", text)
 
 
 def test_a_hold_says_that_its_candles_are_not_kept(alice: User, client: Client) -> None:

@@ -205,6 +205,20 @@ def test_the_decision_log_says_why_with_numbers_and_counts(alice: User, client: 
     assert "needed 5.1 there is 3.2" in text
 
 
+def test_a_decision_of_before_is_told_as_it_was_or_by_its_gate_alone(
+    alice: User, client: Client
+) -> None:
+    bot = bot_of(alice, strategy="macd")
+    state_of(bot, "running", "no_signal", "trade")
+    decision(bot, numbers={"rsi": "71.25", "why": "ema_rsi.rsi_too_high"})
+    text = text_of(client.get(f"/bots/{bot.pk}/"))
+    assert "The trend is up, but the RSI says overbought." in text, "the strategy of then"
+    for code in ("ema_rsi.forgotten", "taken_out.buy", "", "no_candles"):
+        decision(bot, numbers={"why": code})
+        row, *_older = client.get(f"/bots/{bot.pk}/").context["decisions"]
+        assert row["why"] == "The strategy gives no signal."
+
+
 def test_a_changed_panel_is_small_and_asks_few_questions(
     alice: User, client: Client, django_assert_max_num_queries: Any
 ) -> None:

@@ -102,7 +102,7 @@ def test_too_few_closes_or_no_period_is_an_error(period: int) -> None:
         ([2, 4, 4, 4, 5, 5, 9, 7], {"deviations": "0.99"}, "sell"),
         ([2, 4, 4, 4, 5, 9, 7, 5], {"sell_at": "middle"}, "sell_middle"),  # on the middle
         ([2, 4, 4, 4, 5, 9, 7, 5], {"sell_at": "upper"}, "inside"),
-        ([2, 4, 4, 5, 5, 9, 7, 4], {"sell_at": "middle"}, "inside"),
+        ([2, 4, 4, 5, 5, 9, 7, 4], {"sell_at": "middle"}, "inside_lower"),
         ([2, 4, 4, 4, 5, 5, 7, 9], {"deviations": "1", "sell_at": "middle"}, "sell"),
     ],
 )

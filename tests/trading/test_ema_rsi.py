@@ -129,7 +129,7 @@ def test_at_a_threshold_nothing_is_traded(
 
 def test_numbers_are_rounded_for_people() -> None:
     numbers = signal_of(random_walk(200, seed=1, start=1.5e-7)).numbers
-    assert set(numbers) == {"ema_fast", "ema_slow", "rsi"}
+    assert set(numbers) == {"ema_fast", "ema_slow", "rsi", "rsi_limit"}
     for text in numbers.values():
         assert "e" not in text.lower()
         assert len(Decimal(text).as_tuple().digits) <= 8

@@ -14,6 +14,7 @@ from trading.entries import limit_price
 from trading.execution import Decision, Resting, decide
 from trading.market import OrderType, Side
 from trading.risk import Day, Gate, Levels
+from trading.strategies import Answer
 
 
 def entry(**changes: Any) -> Decision:
@@ -190,6 +191,13 @@ def test_without_its_signal_a_resting_entry_is_given_up(signal: Any) -> None:
     forced = replace(ORDER, forced=True)
     assert resting(forced, signal=signal).gate is Gate.ENTRY_RESTING
     assert resting(replace(forced, age=60), signal=signal).gate is Gate.ENTRY_TIMEOUT
+
+
+def test_who_gives_an_entry_up_is_told_what_its_own_side_lacks() -> None:
+    lacks = Answer(why="macd.not_above", numbers={"macd": "-1"})
+    decided = resting(signal=replace(SELL, buy=lacks))
+    assert decided.numbers.items() >= {"why": "macd.not_above", "macd": "-1", "age": "59"}.items()
+    assert "rsi" not in decided.numbers
 
 
 def test_a_resting_short_entry_lives_on_the_sell_signal() -> None:

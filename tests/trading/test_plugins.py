@@ -14,7 +14,16 @@ from trading import strategies
 from trading.ladder import Drawn, Ground
 from trading.market import Side
 from trading.position import Position
-from trading.strategies import Action, ParamErrors, Registry, Signal, StrategyFailed, clean, plugins
+from trading.strategies import (
+    Action,
+    Answer,
+    ParamErrors,
+    Registry,
+    Signal,
+    StrategyFailed,
+    clean,
+    plugins,
+)
 from trading.strategies.ema_rsi import EmaRsi
 
 RISING = from_closes([1.0, 2.0, 3.0, 9.0])
@@ -168,7 +177,8 @@ def at_work(install: Install, **mood: Any) -> strategies.Strategy:
 
 
 VALUES = {"level": "5", "count": 3}
-SOUND = Signal(action=Action.NONE, why="odd.none", numbers={"close": "1"})
+LACKS = Answer(why="odd.none", numbers={"level": "5"})
+SOUND = Signal(action=Action.NONE, why="odd.none", numbers={"close": "1"}, buy=LACKS)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +197,9 @@ SOUND = Signal(action=Action.NONE, why="odd.none", numbers={"close": "1"})
         Signal(action=Action.BUY, why="odd.buy", numbers={"close": "1" * 61}),
         Signal(action=Action.BUY, why="odd.buy", numbers={str(i): "1" for i in range(21)}),
         Signal(action=Action.BUY, why="odd.buy", numbers=None),  # type: ignore[arg-type]
+        Signal(action=Action.BUY, why="odd.buy", sell="odd.none"),  # type: ignore[arg-type]
+        Signal(action=Action.BUY, why="odd.buy", sell=Answer(why="odd.unheard")),
+        Signal(action=Action.NONE, why="odd.none", buy=Answer(why="odd.none", numbers={"": "1"})),
     ],
     ids=repr,
 )

@@ -9,6 +9,7 @@ from threading import RLock
 from trading.strategies import plugins
 from trading.strategies.base import (
     Action,
+    Answer,
     HasLadder,
     Message,
     Param,
@@ -32,6 +33,7 @@ from trading.strategies.plugins import Refusal
 __all__ = [
     "STRATEGIES",
     "Action",
+    "Answer",
     "HasLadder",
     "Message",
     "Param",

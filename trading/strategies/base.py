@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-from trading.market import Candles
+from trading.market import Candles, Side
 
 if TYPE_CHECKING:
     from trading.ladder import Drawn, Ground
@@ -84,15 +84,32 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """What a strategy says of a window of candles: the action, why, and the numbers behind it.
+class Answer:
+    """Why a strategy says what it says, and every number and limit that it compared for it.
 
     `why` is one of the strategy's `reasons`; `numbers` are text rounded to 8 significant digits.
     """
 
-    action: Action
     why: str
     numbers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(Answer):
+    """What a strategy says of a window of candles: the action, why, and the numbers behind it.
+
+    It knows no position, so it answers whoever asks: `buy` is for a bot that waits for nothing but
+    a buy (it is flat and goes long, or it holds a short), `sell` for one that waits for a sell.
+    Without one (None) the signal's own reason is told.
+    """
+
+    action: Action
+    buy: Answer | None = None
+    sell: Answer | None = None
+
+    def to(self, side: Side | None) -> Answer:
+        """Return the answer to a bot that waits for `side`; None: for either."""
+        return {Side.BUY: self.buy, Side.SELL: self.sell, None: None}[side] or self
 
 
 class Strategy(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from trading.indicators import bollinger
 from trading.market import Candles
 from trading.rounding import readable
-from trading.strategies.base import Action, Param, Signal, Values, gettext_noop
+from trading.strategies.base import Action, Answer, Param, Signal, Values, gettext_noop
 from trading.strategies.declare import is_flat, number, too_few, whole
 
 REASONS: Mapping[str, str] = {
@@ -13,6 +13,10 @@ REASONS: Mapping[str, str] = {
     "bollinger.sell": gettext_noop("The close is above the upper band."),
     "bollinger.sell_middle": gettext_noop("The close is back at the middle of the bands."),
     "bollinger.inside": gettext_noop("The close is inside the bands."),
+    "bollinger.inside_lower": gettext_noop("The close is between the lower band and the middle."),
+    "bollinger.not_below": gettext_noop("The close is not below the lower band."),
+    "bollinger.not_above": gettext_noop("The close is not above the upper band."),
+    "bollinger.below_middle": gettext_noop("The close is below the middle of the bands."),
     "bollinger.flat": gettext_noop("The prices do not move: there are no bands."),
     "bollinger.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
@@ -85,11 +89,16 @@ class Bollinger:
             "middle": readable(middle),
             "upper": readable(upper),
         }
-        action, why = Action.NONE, "bollinger.inside"
+        at_middle = values["sell_at"] == "middle"
+        buy = Answer(why="bollinger.not_below", numbers=numbers)
+        lacks = "bollinger.below_middle" if at_middle else "bollinger.not_above"
+        sell = Answer(why=lacks, numbers=numbers)
         if close < lower:
-            action, why = Action.BUY, "bollinger.buy"
-        elif close > upper:
-            action, why = Action.SELL, "bollinger.sell"
-        elif values["sell_at"] == "middle" and close >= middle:
-            action, why = Action.SELL, "bollinger.sell_middle"
-        return Signal(action=action, why=why, numbers=numbers)
+            return Signal(action=Action.BUY, why="bollinger.buy", numbers=numbers, sell=sell)
+        if close > upper:
+            return Signal(action=Action.SELL, why="bollinger.sell", numbers=numbers, buy=buy)
+        if at_middle and close >= middle:
+            why = "bollinger.sell_middle"
+            return Signal(action=Action.SELL, why=why, numbers=numbers, buy=buy)
+        why = "bollinger.inside_lower" if at_middle else "bollinger.inside"
+        return Signal(action=Action.NONE, why=why, numbers=numbers, buy=buy, sell=sell)

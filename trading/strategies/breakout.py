@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from trading.indicators import donchian
 from trading.market import Candles
 from trading.rounding import readable
-from trading.strategies.base import Action, Param, Signal, Values, gettext_noop
+from trading.strategies.base import Action, Answer, Param, Signal, Values, gettext_noop
 from trading.strategies.declare import too_few, whole
 
 REASONS: Mapping[str, str] = {
     "breakout.buy": gettext_noop("The close is above the highest high before it."),
     "breakout.sell": gettext_noop("The close is below the lowest low before it."),
+    "breakout.not_above": gettext_noop("The close is not above the highest high before it."),
+    "breakout.not_below": gettext_noop("The close is not below the lowest low before it."),
     "breakout.inside": gettext_noop("The close is inside the channel of the candles before it."),
     "breakout.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
@@ -60,14 +62,16 @@ class Breakout:
         periods = int(values["entry_period"]), int(values["exit_period"])
         highest, lowest = donchian(candles.high[-need:-1], candles.low[-need:-1], *periods)
         close = candles.close[-1]
-        action, why = Action.NONE, "breakout.inside"
-        if close > highest:
-            action, why = Action.BUY, "breakout.buy"
-        elif close < lowest:
-            action, why = Action.SELL, "breakout.sell"
         numbers = {
             "close": readable(close),
             "highest": readable(highest),
             "lowest": readable(lowest),
         }
-        return Signal(action=action, why=why, numbers=numbers)
+        buy = Answer(why="breakout.not_above", numbers=numbers)
+        sell = Answer(why="breakout.not_below", numbers=numbers)
+        if close > highest:
+            return Signal(action=Action.BUY, why="breakout.buy", numbers=numbers, sell=sell)
+        if close < lowest:
+            return Signal(action=Action.SELL, why="breakout.sell", numbers=numbers, buy=buy)
+        why = "breakout.inside"
+        return Signal(action=Action.NONE, why=why, numbers=numbers, buy=buy, sell=sell)

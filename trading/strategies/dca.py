@@ -1,6 +1,7 @@
 """Averaging down: a base order, safety orders below it, one target above the average price."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from trading.indicators import rsi
@@ -10,6 +11,7 @@ from trading.rounding import readable
 from trading.sizing import wanted_value
 from trading.strategies.base import (
     Action,
+    Answer,
     Message,
     Param,
     ParamErrors,
@@ -24,8 +26,11 @@ REASONS: Mapping[str, str] = {
     "dca.now": gettext_noop("A round begins as soon as the one before it is over."),
     "dca.low": gettext_noop("The RSI is at or below its limit: a round may begin."),
     "dca.high": gettext_noop("The RSI is above its limit: no round begins."),
+    "dca.holds": gettext_noop("No signal ends a round: only its target or a stop does."),
     "dca.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
+#: What a bot in a round is told, whatever the candles say.
+HOLDS = Answer(why="dca.holds")
 
 
 class Dca:
@@ -133,14 +138,14 @@ class Dca:
         need = self.window(values)
         closes = candles.close[-need:]
         if len(closes) < need:
-            return too_few("dca.too_few_candles", need, len(closes))
+            return replace(too_few("dca.too_few_candles", need, len(closes)), sell=HOLDS)
         if values["begin"] == "now":
-            return Signal(action=Action.BUY, why="dca.now")
+            return Signal(action=Action.BUY, why="dca.now", sell=HOLDS)
         value = rsi(closes, int(values["rsi_period"]))
         is_low = value <= float(values["rsi_limit"])
         numbers = {"rsi": readable(value), "rsi_limit": str(values["rsi_limit"])}
         action, why = (Action.BUY, "dca.low") if is_low else (Action.NONE, "dca.high")
-        return Signal(action=action, why=why, numbers=numbers)
+        return Signal(action=action, why=why, numbers=numbers, sell=HOLDS)
 
     def most(self, values: Values) -> Decimal:
         """Return the base order and every safety order, in position sizes."""

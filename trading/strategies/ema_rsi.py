@@ -8,6 +8,7 @@ from trading.market import Candles
 from trading.rounding import readable
 from trading.strategies.base import (
     Action,
+    Answer,
     Message,
     Param,
     ParamErrors,
@@ -22,6 +23,14 @@ REASONS: Mapping[str, str] = {
     "ema_rsi.sell": gettext_noop("The fast EMA is below the slow one and the RSI leaves room."),
     "ema_rsi.rsi_too_high": gettext_noop("The trend is up, but the RSI says overbought."),
     "ema_rsi.rsi_too_low": gettext_noop("The trend is down, but the RSI says oversold."),
+    "ema_rsi.not_above": gettext_noop("The fast EMA is not above the slow one."),
+    "ema_rsi.not_above_too_high": gettext_noop(
+        "The fast EMA is not above the slow one, and the RSI says overbought."
+    ),
+    "ema_rsi.not_below": gettext_noop("The fast EMA is not below the slow one."),
+    "ema_rsi.not_below_too_low": gettext_noop(
+        "The fast EMA is not below the slow one, and the RSI says oversold."
+    ),
     "ema_rsi.no_trend": gettext_noop("The two EMAs are equal: there is no trend."),
     "ema_rsi.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
@@ -107,22 +116,24 @@ class EmaRsi:
         # Both averages of one price are that price; the last bit of a float must not buy.
         if strength == 0.0 and min(closes) == max(closes):
             fast = slow = closes[-1]
-        action, why = _judge(fast, slow, strength, values)
-        numbers = {
-            "ema_fast": readable(fast),
-            "ema_slow": readable(slow),
-            "rsi": readable(strength),
-        }
-        return Signal(action=action, why=why, numbers=numbers)
+        return _judged(fast, slow, strength, values)
 
 
-def _judge(fast: float, slow: float, strength: float, values: Values) -> tuple[Action, str]:
+def _judged(fast: float, slow: float, strength: float, values: Values) -> Signal:
+    """Follow the trend where the RSI leaves room; the other side is told what it lacks."""
+    numbers = {"ema_fast": readable(fast), "ema_slow": readable(slow), "rsi": readable(strength)}
+    if not (fast > slow or fast < slow):
+        return Signal(action=Action.NONE, why="ema_rsi.no_trend", numbers=numbers)
+    to_buyers = {**numbers, "rsi_limit": str(values["rsi_overbought"])}
+    to_sellers = {**numbers, "rsi_limit": str(values["rsi_oversold"])}
+    may_buy = strength < float(values["rsi_overbought"])
+    may_sell = strength > float(values["rsi_oversold"])
     if fast > slow:
-        if strength < float(values["rsi_overbought"]):
-            return Action.BUY, "ema_rsi.buy"
-        return Action.NONE, "ema_rsi.rsi_too_high"
-    if fast < slow:
-        if strength > float(values["rsi_oversold"]):
-            return Action.SELL, "ema_rsi.sell"
-        return Action.NONE, "ema_rsi.rsi_too_low"
-    return Action.NONE, "ema_rsi.no_trend"
+        action, why = (Action.BUY, "buy") if may_buy else (Action.NONE, "rsi_too_high")
+        lacks = "not_below" if may_sell else "not_below_too_low"
+        sell = Answer(why=f"ema_rsi.{lacks}", numbers=to_sellers)
+        return Signal(action=action, why=f"ema_rsi.{why}", numbers=to_buyers, sell=sell)
+    action, why = (Action.SELL, "sell") if may_sell else (Action.NONE, "rsi_too_low")
+    lacks = "not_above" if may_buy else "not_above_too_high"
+    buy = Answer(why=f"ema_rsi.{lacks}", numbers=to_buyers)
+    return Signal(action=action, why=f"ema_rsi.{why}", numbers=to_sellers, buy=buy)

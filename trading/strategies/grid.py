@@ -10,6 +10,7 @@ from trading.rounding import readable
 from trading.sizing import wanted_value
 from trading.strategies.base import (
     Action,
+    Answer,
     Message,
     Param,
     ParamErrors,
@@ -21,9 +22,9 @@ from trading.strategies.declare import decimal, too_few, whole
 
 ZERO = Decimal(0)
 REASONS: Mapping[str, str] = {
-    "grid.inside": gettext_noop("The price is inside the grid: its orders wait."),
-    "grid.above": gettext_noop("The price is above the grid: everything bought is sold."),
-    "grid.below": gettext_noop("The price is below the grid: the bot waits for it to come back."),
+    "grid.inside": gettext_noop("The close is inside the grid: only orders at its lines trade."),
+    "grid.above": gettext_noop("The close is above the grid: only orders at its lines trade."),
+    "grid.below": gettext_noop("The close is below the grid: the bot waits for it to come back."),
     "grid.left": gettext_noop("The close is below the grid: the position is sold."),
     "grid.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
@@ -120,19 +121,20 @@ class Grid:
         """Say where the newest close lies; the only signal is to leave below the grid."""
         if not len(candles):
             return too_few("grid.too_few_candles", 1, 0)
-        close, action, why = candles.close[-1], Action.NONE, "grid.inside"
+        close, why = candles.close[-1], "grid.inside"
         if close > float(values["highest"]):
             why = "grid.above"
         elif close < float(values["lowest"]):
-            action, why = Action.NONE, "grid.below"
-            if values["below"] == "sell":
-                action, why = Action.SELL, "grid.left"
+            why = "grid.below"
         numbers = {
             "close": readable(close),
             "bottom": readable(decimal(values, "lowest")),
             "top": readable(decimal(values, "highest")),
         }
-        return Signal(action=action, why=why, numbers=numbers)
+        if why == "grid.below" and values["below"] == "sell":
+            buy = Answer(why=why, numbers=numbers)
+            return Signal(action=Action.SELL, why="grid.left", numbers=numbers, buy=buy)
+        return Signal(action=Action.NONE, why=why, numbers=numbers)
 
     def most(self, values: Values) -> Decimal:
         """Return the lines that buy, each of them one position size."""

@@ -8,6 +8,7 @@ from trading.ladder import BASE, Drawn, Ground, Rung
 from trading.market import Candles, Rules, Side, floor_to
 from trading.strategies.base import (
     Action,
+    Answer,
     HasLadder,
     Message,
     ParamErrors,
@@ -89,10 +90,15 @@ class Guarded:
 
     def _is_sound(self, signal: Signal) -> bool:
         action: object = signal.action
-        texts: list[object] = [*signal.numbers, *signal.numbers.values()]
+        answers = [one for one in (signal, signal.buy, signal.sell) if one is not None]
+        return isinstance(action, Action) and all(map(self._is_answer, answers))
+
+    def _is_answer(self, answer: object) -> bool:
+        if not isinstance(answer, Answer):
+            return False
+        texts: list[object] = [*answer.numbers, *answer.numbers.values()]
         return (
-            isinstance(action, Action)
-            and signal.why in self.reasons
+            answer.why in self.reasons
             and len(texts) <= 2 * MOST_NUMBERS
             and all(is_text(text) and len(str(text)) <= LONGEST_NUMBER for text in texts)
         )

@@ -7,6 +7,7 @@ from trading.market import Candles
 from trading.rounding import readable
 from trading.strategies.base import (
     Action,
+    Answer,
     Message,
     Param,
     ParamErrors,
@@ -22,6 +23,8 @@ NOISE = 1e-12
 REASONS: Mapping[str, str] = {
     "macd.buy": gettext_noop("The MACD line is above its signal line."),
     "macd.sell": gettext_noop("The MACD line is below its signal line."),
+    "macd.not_above": gettext_noop("The MACD line is not above its signal line."),
+    "macd.not_below": gettext_noop("The MACD line is not below its signal line."),
     "macd.no_trend": gettext_noop("The MACD line is on its signal line: there is no trend."),
     "macd.too_few_candles": gettext_noop("The market has too few candles for a signal."),
 }
@@ -86,10 +89,11 @@ class Macd:
         periods = (int(values[name]) for name in ("fast", "slow", "signal"))
         noise = NOISE * closes[-1]
         line, average = (value if abs(value) > noise else 0.0 for value in macd(closes, *periods))
-        action, why = Action.NONE, "macd.no_trend"
-        if line - average > noise:
-            action, why = Action.BUY, "macd.buy"
-        elif average - line > noise:
-            action, why = Action.SELL, "macd.sell"
         numbers = {"macd": readable(line), "macd_signal": readable(average)}
-        return Signal(action=action, why=why, numbers=numbers)
+        if line - average > noise:
+            sell = Answer(why="macd.not_below", numbers=numbers)
+            return Signal(action=Action.BUY, why="macd.buy", numbers=numbers, sell=sell)
+        if average - line > noise:
+            buy = Answer(why="macd.not_above", numbers=numbers)
+            return Signal(action=Action.SELL, why="macd.sell", numbers=numbers, buy=buy)
+        return Signal(action=Action.NONE, why="macd.no_trend", numbers=numbers)
