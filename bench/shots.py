@@ -203,7 +203,7 @@ def try_settings(bot: Any) -> None:
     stop = Axis(name="stop_loss_perc", low=Decimal(1), high=Decimal(6), step=Decimal(1))
     for days, vary in ((30, ()), (60, (slow, stop))):
         since = now - timedelta(days=days)
-        wanted = asking.Wanted(since=since, until=now, funds=bot.initial_capital)
+        wanted = asking.Wanted(since=since, until=now)
         run = asking.ask(bot.owner, bot, wanted, origin="bot", of=bot, vary=vary)
         running.run(run.pk)
 

@@ -14,6 +14,7 @@ from bots.lifecycle import Reason, Status
 from bots.models import BotState, Fill, Order
 from bots.models.ledger import SIDES
 from bots.sentences import counting, duration, in_utc
+from trading import strategies
 from trading.market import Side, quantize
 from trading.rounding import readable
 
@@ -162,6 +163,13 @@ def until(value: datetime | Literal[""] | None, now: datetime) -> str | SafeStri
 def length_of_time(seconds: float | None) -> str:
     """Write seconds as "12 s" or "3 h 12 min"."""
     return NOTHING if seconds is None else duration(seconds)
+
+
+@register.filter
+def strategy_name(name: str) -> str:
+    """Return what a strategy is called; one that is not installed keeps its name."""
+    known = strategies.STRATEGIES.get(name)
+    return _(known.label) if known else name
 
 
 @register.filter

@@ -23,7 +23,7 @@ from bots.forms.bot import exchanges
 from bots.forms.presets import PRESETS
 from bots.lifecycle import Mode
 from bots.models import BacktestRun, BotConfig
-from bots.templatetags.show import read
+from bots.templatetags.show import read, strategy_name
 from bots.views import overlay
 from bots.views.backtest_files import chart_context
 from bots.views.backtest_report import Report, ends_of, trade_rows
@@ -270,7 +270,8 @@ def compare(request: Request) -> HttpResponse:
         if kept is not None:
             report = Report(run=run, kept=kept)
             # Runs of one bot have one name: what was tried on what tells them apart.
-            label = f"{number}. {run.name} · {run.strategy} · {run.symbol} {run.timeframe}"
+            tried = f"{strategy_name(run.strategy)} · {run.symbol} {run.timeframe}"
+            label = f"{number}. {run.name} · {tried}"
             lines.append((f"l{number}", label, overlay.of_value(kept, report.capital)))
             row = {"run": run, "number": number, "span": ends_of(run), "f": report.figures}
             rows.append({**row, "report": report})
