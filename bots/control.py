@@ -147,15 +147,45 @@ def check_may_start(bot: BotConfig) -> None:
         raise Refusal("paper_only", _("This exchange is offered for paper bots only."))
 
 
-def command(bot: BotConfig, kind: str, *, by: User | None, via: str) -> Command:
-    """Ask the next tick to enter or exit by force. Refusal when one waits or it makes no sense."""
-    row = outpacing(lambda: _command(bot.pk, kind, by, via))
+#: The result of a command that its owner's own signal took back.
+WITHDRAWN = "withdrawn"
+
+
+def command(bot: BotConfig, kind: str, *, by: User | None, via: str, side: str = "") -> Command:
+    """Ask the next tick to enter or exit by force. Refusal when one waits or it makes no sense.
+
+    `side`: which way to enter, where the bot may go both.
+    """
+    row = outpacing(lambda: _command(bot.pk, kind, side, by, via))
     schedule.nudge(bot.pk)
-    follow(bot, lambda twin: command(twin, kind, by=by, via=via))
+    follow(bot, lambda twin: command(twin, kind, by=by, via=via, side=side))
     return row
 
 
-def _command(bot_id: int, kind: str, by: User | None, via: str) -> Command:
+def withdraw(bot: BotConfig) -> bool:
+    """Take back an entry that was asked for and waits for its tick; False where none waits.
+
+    Of this and a tick that is following it, one wins: then no order is written, or none waits.
+    """
+    is_done = outpacing(lambda: _withdraw(bot.pk))
+    if is_done:
+        follow(bot, withdraw)
+    return is_done
+
+
+def _withdraw(bot_id: int) -> bool:
+    expire_commands(bot_id)
+    rows = Command.objects.filter(bot_id=bot_id, kind=Command.Kind.ENTER)
+    now = timezone.now()
+    done = {"status": Command.Status.REFUSED, "result": WITHDRAWN, "ended_at": now}
+    if not rows.filter(status=Command.Status.PENDING).update(**done):
+        return False
+    # The page that shows the command has to hear that it is gone.
+    BotState.objects.filter(pk=bot_id).update()
+    return True
+
+
+def _command(bot_id: int, kind: str, side: str, by: User | None, via: str) -> Command:
     expire_commands(bot_id)
     state = BotState.objects.filter(pk=bot_id).first()
     if state is None or state.duty == Duty.NONE:
@@ -166,11 +196,13 @@ def _command(bot_id: int, kind: str, by: User | None, via: str) -> Command:
     # Touching the row lets the page see the command, and a tick in flight know that it came late.
     state.change(None, guard={"version": state.version})
     expires = timezone.now() + timedelta(seconds=settings.COMMAND_TTL_SECONDS)
-    return Command.objects.create(bot_id=bot_id, kind=kind, by=by, via=via, expires_at=expires)
+    return Command.objects.create(
+        bot_id=bot_id, kind=kind, side=side, by=by, via=via, expires_at=expires
+    )
 
 
 def _check_may_command(state: BotState, kind: str) -> None:
-    rests = _entry_rests(state)
+    rests = entry_rests(state)
     if kind == Command.Kind.CANCEL:
         if not rests:
             raise Refusal("no_order", _("No order of this bot is waiting at the exchange."))
@@ -185,7 +217,7 @@ def _check_may_command(state: BotState, kind: str) -> None:
         raise Refusal("flat", _("The bot holds no position."))
 
 
-def _entry_rests(state: BotState) -> bool:
+def entry_rests(state: BotState) -> bool:
     """Whether all that is unsettled is an entry order known to wait at the exchange."""
     if not state.has_unsettled_orders:
         return False

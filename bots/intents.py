@@ -39,9 +39,10 @@ def write_intent(
             limits.check(held)
         order.save()
         if command is not None:
-            Command.objects.filter(pk=command.pk).update(
-                status=Command.Status.DONE, order=order, ended_at=held.started
-            )
+            waiting = Command.objects.filter(pk=command.pk, status=Command.Status.PENDING)
+            done = {"status": Command.Status.DONE, "order": order, "ended_at": held.started}
+            if not waiting.update(**done):
+                raise Outpaced(f"bot {held.bot.pk}: the command was taken back")
     held.refresh()
     return order
 

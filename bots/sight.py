@@ -15,7 +15,7 @@ from trading import strategies
 from trading.exchange import Exchange, ExchangeError, Refused
 from trading.execution import View
 from trading.ladder import Ground, Ladder, Rung
-from trading.market import Quote, Rules
+from trading.market import Quote, Rules, Side
 from trading.risk import Day, Gate, Levels
 from trading.strategies import Action, ParamErrors, Signal, StrategyFailed
 
@@ -112,8 +112,9 @@ def view(held: Held, sight: Sight, *, resting: Order | None, given_up: Order | N
     """
     state, command = held.state, sight.command
     kind = command.kind if command and command.kind != Command.Kind.CANCEL else None
+    side = command.side if command else ""
     if given_up is not None and given_up.reason == Gate.COMMAND:
-        kind = Command.Kind.ENTER
+        kind, side = Command.Kind.ENTER, given_up.side
     return View(
         settings=held.bot.risk_settings,
         rules=sight.rules,
@@ -129,6 +130,7 @@ def view(held: Held, sight: Sight, *, resting: Order | None, given_up: Order | N
         duty=state.duty,
         wind_down=state.wind_down,
         command=kind,
+        asked_side=Side(side) if side else None,
         futures=held.bot.position_type == PositionType.FUTURES,
         record=limits.record_of(held),
         resting=None if resting is None else orders.as_resting(held, resting),

@@ -67,7 +67,8 @@ def wish_of(view: View) -> Side | None:
     """Return the side that command or signal asks for, where direction and market allow it."""
     allowed = _opens(view)
     if view.command == "enter":
-        return next(iter(allowed), None)
+        side = view.asked_side or next(iter(allowed), None)
+        return side if side in allowed else None
     side = signal_side(view.signal)
     return side if side in allowed else None
 

@@ -41,6 +41,7 @@ class View:
     (None: not known), coins in the bot's own protective orders included: they are cancelled before
     a sale. `cost_margin` is the fraction of its value that a market buy costs at most
     on top, fee and slippage (None: the taker fee). `wind_down` counts under duty exit only.
+    `asked_side`: which way a command asks to enter (None: the first that the settings allow).
     `futures`: the market is a USDT perpetual; `maintenance` its maintenance margin as a fraction of
     the notional (None: not known). `fallback_due`: the last decision ended an entry order whose
     time was over, unfilled. `ladder` (None: the strategy has none): the limit orders that it wants
@@ -57,6 +58,7 @@ class View:
     duty: str
     wind_down: str = "leave"
     command: str | None = None
+    asked_side: Side | None = None
     free_base: Decimal | None = None
     free_quote: Decimal | None = None
     cost_margin: Decimal | None = None

@@ -669,6 +669,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('enter', 'enter now'), ('exit', 'exit now'), ('cancel', 'cancel the waiting order')], max_length=8, verbose_name='command')),
+                ('side', models.CharField(blank=True, choices=[('buy', 'buy'), ('sell', 'sell')], help_text='of an entry; empty: the one that its bot opens with', max_length=4, verbose_name='side')),
                 ('status', models.CharField(choices=[('pending', 'waiting for the next tick'), ('done', 'done'), ('refused', 'refused'), ('expired', 'expired')], default='pending', max_length=8, verbose_name='status')),
                 ('via', models.CharField(max_length=12, verbose_name='by which door')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='made at')),
@@ -1084,7 +1085,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='signalin',
-            constraint=models.UniqueConstraint(fields=('bot', 'key'), name='signal_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('status', 'accepted')), fields=('bot', 'key'), name='signal_once'),
         ),
         migrations.AddIndex(
             model_name='stateevent',

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from bots.models.bot import BotConfig
-from bots.models.ledger import Order
+from bots.models.ledger import SIDES, Order
 
 #: Commands that were not followed, or not yet: one that waits past its time has expired, whether or
 #: not a tick has said so. "Is not done", as SQLite knows no list of values in an index's condition.
@@ -33,6 +33,13 @@ class Command(models.Model):
         BotConfig, models.PROTECT, verbose_name=_("bot"), related_name="commands"
     )
     kind = models.CharField(_("command"), max_length=8, choices=Kind.choices)
+    side = models.CharField(
+        _("side"),
+        max_length=4,
+        choices=list(SIDES.items()),
+        blank=True,
+        help_text=_("of an entry; empty: the one that its bot opens with"),
+    )
     status = models.CharField(
         _("status"), max_length=8, choices=Status.choices, default=Status.PENDING
     )

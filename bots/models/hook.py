@@ -68,8 +68,17 @@ class SignalIn(models.Model):
     class Meta:
         verbose_name = _("signal")
         verbose_name_plural = _("signals")
-        constraints = [models.UniqueConstraint(fields=["bot", "key"], name="signal_once")]
+        constraints = [
+            # One that was refused may be sent again, and is judged anew.
+            models.UniqueConstraint(
+                fields=["bot", "key"], condition=models.Q(status="accepted"), name="signal_once"
+            )
+        ]
         indexes = [models.Index(fields=["bot", "-received_at"], name="signal_newest")]
 
     def __str__(self) -> str:
         return f"{self.said} {self.status} (bot {self.bot_id})"
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.status == self.Status.ACCEPTED

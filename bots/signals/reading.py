@@ -22,6 +22,8 @@ WORDS = {
     "flat": "exit",
     "cancel": "cancel",
 }
+#: What may stand between such a word and the end of what is asked: "exit long", "enter short".
+WAYS = {"long", "short"}
 LONGEST_ID = 64
 
 
@@ -49,7 +51,8 @@ def read(body: bytes) -> Said:
     """Read an alert; raises Unreadable.
 
     JSON: `action` (or `side`, `order`), and where they are known `time` (ISO 8601, or Unix seconds
-    or milliseconds), `symbol` (or `ticker`) and `id`. Text: its first word is the action.
+    or milliseconds), `symbol` (or `ticker`) and `id`. Text: its first word is the action, or its
+    first two ("enter long", "close short"); another action further on makes it unreadable.
     """
     if len(body) > MOST_BYTES:
         raise Unreadable("too long")
@@ -61,8 +64,16 @@ def read(body: bytes) -> Said:
 
 
 def _of_text(text: str) -> Said:
-    words = re.findall(r"\w+", text)
-    return Said(action=_action(words[0] if words else ""), key=digest(text))
+    words = [word.lower() for word in re.findall(r"\w+", text)]
+    action = _action(words[0] if words else "")
+    if action in ("enter", "exit") and words[1:2] and words[1] in WAYS:
+        way = words.pop(1)
+        action = _action(way) if action == "enter" else action
+        words[0] = way if action != "exit" else words[0]
+    # "Long stop hit: sell", "Close crossed above: buy": no guess is made with money.
+    if {WORDS[word] for word in words if word in WORDS} != {action}:
+        raise Unreadable("two actions")
+    return Said(action=action, key=digest(text))
 
 
 def _of_json(text: str) -> Said:

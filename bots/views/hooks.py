@@ -111,7 +111,9 @@ def outcome(row: SignalIn) -> str:
     if row.command is not None:
         said = str(row.command.get_status_display())
         return f"{said}: {refusal(row.command.result)}" if row.command.result else said
-    if row.status == SignalIn.Status.ACCEPTED:
+    if row.is_accepted and row.result:
+        return _("It took back the entry that waited for its tick.")
+    if row.is_accepted:
         return _("It was followed; the command is no longer kept.")
     return str(RESULTS.get(row.result) or REFUSALS.get(row.result) or row.result)
 

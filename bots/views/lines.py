@@ -203,7 +203,7 @@ def _asked(row: Command, bot: BotConfig) -> str:
         return capfirst(row.get_kind_display())
     if row.kind == Command.Kind.EXIT:
         return _("Close position")
-    is_short = bot.direction == Direction.SHORT
+    is_short = row.side == Side.SELL if row.side else bot.direction == Direction.SHORT
     if row.order:
         is_short = row.order.side == Side.SELL
     return _("Sell short now") if is_short else _("Buy now")

@@ -75,6 +75,7 @@ GATES = {
     "adjusted": _("What the exchange no longer holds was booked as left."),
     "adopted": _("It was found at the exchange and taken in."),
     "outpaced": _("You changed the bot meanwhile: nothing was sent."),
+    "withdrawn": _("A signal took it back before a tick followed it."),
     "killed": _("The worker ended in the middle of this tick; the next one went on."),
 }
 #: Why an order was written, or taken back.

@@ -11,13 +11,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from bots import control, signals
-from bots.models import BotState, Command, Hook, Outpaced, SignalIn, User
+from bots import control, intents, signals
+from bots.models import BotState, Command, Hook, Order, Outpaced, SignalIn, User
 from bots.rotation import rotate
-from bots.signals import Unreadable, read
+from bots.signals import Unreadable, read, taking
 from bots.signals.reading import market_of
 from tests.engine.bench import Bench, D
 from tests.engine.conftest import Maker
+from tests.engine.test_perpetual import perpetual as perpetual
 from tests.pages.builders import sign_in, text_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -55,6 +56,11 @@ def sent(**values: Any) -> dict[str, Any]:
         ("  LONG now, at 100", "buy"),
         ("Sell!", "sell"),
         ("close", "exit"),
+        ("Enter long", "buy"),
+        ("entry SHORT at the open", "sell"),
+        ("exit long", "exit"),
+        ("Close short.", "exit"),
+        ("buy, buy, buy", "buy"),
         ('{"action": "short"}', "sell"),
         ('\ufeff{"side": "BUY", "time": 1772366400}', "buy"),
         ('{"order": "flat", "time": "1772366400000"}', "exit"),
@@ -82,6 +88,10 @@ def test_it_is_read_in_the_words_that_traders_use(body: str, action: str) -> Non
         b'{"action": "buy", "time": [1]}',
         b'{"action": "buy", "time": 1e400}',
         b"buy " * 2000,
+        b"Close crossed above EMA: buy",
+        b"Long stop hit: sell",
+        b"enter long, then exit",
+        b"exit long, enter short",
         b'{"a":' * 1200,
     ],
 )
@@ -115,14 +125,50 @@ def test_a_buy_becomes_a_command_that_the_next_tick_follows(
 def test_a_copy_is_none_however_often_and_late_it_comes(
     client: Client, b: Bench, hook: Hook
 ) -> None:
-    body, named = sent(), {"action": "buy", "id": "bar-7"}
+    body, named = sent(), {"action": "sell", "id": "bar-7"}
     assert send(client, hook, body) == (202, "accepted")
     b.tick()
     assert send(client, hook, body) == (200, "duplicate")
-    assert send(client, hook, named)[0] == 409  # it holds a position by now
+    assert send(client, hook, named) == (202, "accepted")
     SignalIn.objects.update(received_at=timezone.now() - timedelta(days=3))
     assert send(client, hook, named) == (200, "duplicate")
+    assert Command.objects.count() == 2
+
+
+@pytest.mark.parametrize("again", [{"action": "sell", "id": "bar-9"}, "sell"])
+def test_one_that_was_refused_may_be_sent_again(
+    client: Client, b: Bench, hook: Hook, again: Any
+) -> None:
+    assert send(client, hook, again) == (409, "flat")
+    assert send(client, hook, again) == (409, "flat")
+    b.command("enter")
+    b.tick()
+    assert send(client, hook, again) == (202, "accepted")
+    b.tick()
+    assert not b.state.in_position
+    assert send(client, hook, again) == (200, "duplicate")
+    assert [row.status for row in SignalIn.objects.order_by("pk")] == [*["refused"] * 2, "accepted"]
+
+
+def test_of_two_equal_ones_at_once_one_is_the_others_copy(
+    client: Client, b: Bench, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one looks for a copy before the first one is written."""
+    body = sent()
+    looks = []
+    real = taking._is_copy
+
+    def early(*given: Any) -> bool:
+        looks.append(given)
+        if len(looks) == 1:
+            assert send(client, hook, body) == (202, "accepted")
+            return False
+        return real(*given)
+
+    monkeypatch.setattr(taking, "_is_copy", early)
+    assert send(client, hook, body) == (200, "duplicate")
     assert Command.objects.count() == 1
+    assert SignalIn.objects.filter(status="accepted").count() == 1
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "\ud800" * 70])
@@ -147,13 +193,11 @@ def test_what_found_the_bot_busy_may_be_sent_again(
 
 
 def test_a_word_without_a_time_counts_again_after_a_minute(b: Bench) -> None:
-    b.stop()
-    answers = [
-        signals.take(b.bot, b"buy", NOW + timedelta(seconds=after)).result
-        for after in (0, 1, 59, 61, 62)
-    ]
-    refused = "not_running"
-    assert answers == [refused, "duplicate", "duplicate", refused, "duplicate"]
+    answers = []
+    for after in (0, 1, 59, 61, 62):
+        answers.append(signals.take(b.bot, b"buy", NOW + timedelta(seconds=after)).result)
+        Command.objects.filter(status="pending").update(status="done")
+    assert answers == ["accepted", "duplicate", "duplicate", "accepted", "duplicate"]
 
 
 @pytest.mark.parametrize("seconds", [-61, 61])
@@ -167,6 +211,7 @@ def test_another_market_a_word_of_nothing_and_what_cannot_be_are_refused_and_tol
     client: Client, b: Bench, hook: Hook, alice: User
 ) -> None:
     assert send(client, hook, sent(symbol="ETHUSDT")) == (409, "other_market")
+    assert send(client, hook, "hodl") == (422, "unreadable")
     assert send(client, hook, "hodl") == (422, "unreadable")
     assert send(client, hook, "exit") == (409, "flat")
     assert send(client, hook, "x" * 5000)[0] == 413
@@ -183,12 +228,81 @@ def test_a_bot_takes_so_many_a_minute(client: Client, hook: Hook, settings: Any)
 
 
 def test_sell_opens_where_the_bot_goes_short_and_closes_a_long_one(b: Bench) -> None:
-    from bots.signals.taking import _kind
+    kinds = {}
+    b.bot.position_type = "futures"
+    for direction in ("short", "long", "both"):
+        b.bot.direction = direction
+        kinds[direction] = [taking._wish(b.bot, action) for action in ("sell", "buy")]
+    assert kinds["short"] == [("enter", "sell"), ("exit", "")]
+    assert kinds["long"] == [("exit", ""), ("enter", "buy")]
+    assert kinds["both"] == [("enter", "sell"), ("enter", "buy")]
 
-    b.bot.direction = "short"
-    assert (_kind(b.bot, "sell"), _kind(b.bot, "buy")) == ("enter", "exit")
-    b.bot.direction = "long"
-    assert (_kind(b.bot, "sell"), _kind(b.bot, "buy")) == ("exit", "enter")
+
+def test_a_bot_that_goes_both_ways_is_turned_round_in_two_steps(
+    client: Client, perpetual: Bench
+) -> None:
+    b, hook = perpetual, Hook.objects.create(bot=perpetual.bot)
+    b.tick()
+    for action, side in (("sell", "short"), ("buy", ""), ("buy", "long"), ("sell", "")):
+        assert send(client, hook, {"action": action, "id": f"{action} {side}"}) == (202, "accepted")
+        b.tick()
+        assert b.state.position_side == side
+    assert send(client, hook, sent(action="sell")) == (202, "accepted")
+    assert send(client, hook, sent(action="buy")) == (202, "accepted")
+    b.tick()
+    assert (b.state.in_position, Command.objects.latest("pk").result) == (False, "withdrawn")
+
+
+def test_what_leaves_takes_back_an_entry_that_rests(client: Client, bench: Maker) -> None:
+    waits = {"entry_type": "limit", "entry_offset_perc": D(2), "entry_timeout_seconds": 3600}
+    b = bench(strategy="signal", params={}, **waits)
+    b.scripted()
+    b.tick()
+    hook = Hook.objects.create(bot=b.bot)
+    for action in ("sell", "exit"):
+        assert send(client, hook, {"action": "buy", "id": action}) == (202, "accepted")
+        b.tick()
+        assert b.order.status == "open"
+        assert send(client, hook, sent(action=action)) == (202, "accepted")
+        b.tick()
+        b.market.price = D("97.5")
+        b.tick()
+        assert (b.order.status, b.state.in_position) == ("canceled", False)
+        b.market.price = D(100)
+        b.tick()
+
+
+@pytest.mark.parametrize("action", ["sell", "close", "cancel"])
+def test_what_leaves_takes_back_an_entry_that_waits_for_its_tick(
+    client: Client, b: Bench, hook: Hook, alice: User, action: str
+) -> None:
+    assert send(client, hook, "buy") == (202, "accepted")
+    version = b.state.version
+    assert send(client, hook, action) == (202, "accepted")
+    assert b.state.version > version  # the page polls anew
+    b.tick()
+    assert (b.state.in_position, Order.objects.count()) == (False, 0)
+    sign_in(client, alice)
+    page = text_of(client.get(f"/bots/{b.bot.pk}/signals/"))
+    assert "It took back the entry that waited for its tick." in page
+    assert "refused: A signal took it back before a tick followed it." in page
+
+
+def test_of_a_tick_and_what_takes_its_command_back_one_wins(
+    client: Client, b: Bench, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes while the tick is about to write its order."""
+    send(client, hook, "buy")
+    real = intents._intended
+
+    def meanwhile(*given: Any) -> Order:
+        assert send(client, hook, "sell") == (202, "accepted")
+        return real(*given)
+
+    monkeypatch.setattr(intents, "_intended", meanwhile)
+    b.tick()
+    assert (b.state.in_position, Order.objects.count()) == (False, 0)
+    assert Command.objects.get().result == "withdrawn"
 
 
 # -- who may send ----------------------------------------------------------------------------------
