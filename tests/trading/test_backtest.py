@@ -49,6 +49,21 @@ def told(result: Result) -> list[tuple[str, str, Decimal, int]]:
 FLAT: Row = (10, 10, 10, 10)
 
 
+def test_figures_are_of_the_capital_whatever_is_on_the_account() -> None:
+    rows, said = [FLAT, FLAT, (8, 8, 8, 8), FLAT], bytes([NONE, BUY, SELL, BUY])
+    values: dict[str, Any] = {"position_size_fixed": None, "position_size_perc": D(20)}
+    plans = [plan_of(rows, funds=funds, **values) for funds in (1000, 10_000)]
+    results = [run(plan, said) for plan in plans]
+    assert results[0].orders == results[1].orders
+    figures = [report(plan, result) for plan, result in zip(plans, results, strict=True)]
+    assert figures[0] == figures[1]
+    assert (figures[0].value, figures[0].percent) == (960, -4)
+    # Ten times the capital is ten times the sizes, limits and results, and the same in percent.
+    more = plan_of(rows, funds=10_000, initial_capital=D(10_000), **values)
+    found = report(more, run(more, said))
+    assert (found.value, found.percent) == (9600, -4)
+
+
 def test_it_enters_at_the_open_after_the_signal_and_leaves_on_the_next_one() -> None:
     rows = [FLAT, (11, 12, 10, 12), (12, 12, 12, 12), (13, 14, 13, 13)]
     found = trade(rows, [NONE, BUY, NONE, SELL])
@@ -117,7 +132,10 @@ def test_a_drawdown_ends_it() -> None:
 
 def test_nothing_is_bought_that_cannot_be_paid() -> None:
     assert trade([FLAT, FLAT], [NONE, BUY], funds=99).orders == ()
-    assert len(trade([FLAT, FLAT], [NONE, BUY], funds=100).orders) == 1
+    # The first entry of 100 is sold for 80.
+    rows, said = [FLAT, FLAT, (8, 8, 8, 8), FLAT], [NONE, BUY, SELL, BUY]
+    assert len(trade(rows, said, funds=119).orders) == 2
+    assert len(trade(rows, said, funds=120).orders) == 3
 
 
 def test_a_position_that_stays_open_is_told_with_its_value() -> None:
