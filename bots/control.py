@@ -175,14 +175,15 @@ def withdraw(bot: BotConfig) -> bool:
 
 def _withdraw(bot_id: int) -> bool:
     expire_commands(bot_id)
-    rows = Command.objects.filter(bot_id=bot_id, kind=Command.Kind.ENTER)
-    now = timezone.now()
-    done = {"status": Command.Status.REFUSED, "result": WITHDRAWN, "ended_at": now}
-    if not rows.filter(status=Command.Status.PENDING).update(**done):
+    pending = {"kind": Command.Kind.ENTER, "status": Command.Status.PENDING}
+    rows = Command.objects.filter(bot_id=bot_id, **pending)
+    if not rows.exists():
         return False
-    # The page that shows the command has to hear that it is gone.
+    # The page that shows the command has to hear that it is gone. The state's row comes first, as
+    # in a tick that writes its order: neither waits for the other one's lock in a circle.
     BotState.objects.filter(pk=bot_id).update()
-    return True
+    now = timezone.now()
+    return bool(rows.update(status=Command.Status.REFUSED, result=WITHDRAWN, ended_at=now))
 
 
 def _command(bot_id: int, kind: str, side: str, by: User | None, via: str) -> Command:
