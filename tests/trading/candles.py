@@ -18,12 +18,12 @@ COLUMNS = ("times", "open", "high", "low", "close", "volume")
 START = 1_677_628_800_000  # 2023-03-01T00:00Z
 
 
-#: Series of real candles -> how many there are; where generated ones begin instead, and how many
-#: decimal places the market's prices have.
+#: Series of real candles -> how many there are; where generated ones begin instead, how many
+#: decimal places the prices have, by what share a close moves, and the seed of the moves.
 SERIES = {
-    "BTCUSDT-1m-2023-03": (30_240, 23_140.0, 2),
-    "ETHBTC-5m-2018-01": (5_760, 0.0984, 6),
-    "XRPUSDT-perp-5m-2021-11": (1_999, 1.1893, 4),
+    "BTCUSDT-1m-2023-03": (30_240, 23_140.0, 2, 0.001, 20230301),
+    "ETHBTC-5m-2018-01": (5_760, 0.0984, 6, 0.001, 20230301),
+    "XRPUSDT-perp-5m-2021-11": (1_999, 1.1893, 4, 0.003, 20211115),
 }
 
 
@@ -32,8 +32,8 @@ def series(name: str) -> Candles:
     """Return the candles of one of SERIES, or as many generated ones."""
     path = MARKET_DATA_DIR / f"{name}.csv.gz"
     if not path.exists():
-        count, start, digits = SERIES[name]
-        return from_closes(random_walk(count, seed=20230301, start=start, digits=digits))
+        count, start, digits, step, seed = SERIES[name]
+        return from_closes(random_walk(count, seed=seed, start=start, step=step, digits=digits))
     with gzip.open(path, "rt", newline="") as file:
         rows = [[float(cell) for cell in row] for row in list(csv.reader(file))[1:]]
     return Candles.from_rows(name, name.split("-")[-3], rows)
