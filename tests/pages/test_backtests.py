@@ -49,12 +49,13 @@ def test_one_is_asked_for_from_the_bots_page_and_waits(
     form = site.get(f"/backtests/new/?bot={bot.pk}")
     assert "With the settings of Tried" in text_of(form)
     with django_capture_on_commit_callbacks(execute=True):
-        answer = ask(site, f"bot={bot.pk}", timeframe="15m", fee_perc="0,2")
+        changes = {"timeframe": "15m", "fee_perc": "0,2", "initial_capital": "1500"}
+        answer = ask(site, f"bot={bot.pk}", **changes)
     run = BacktestRun.objects.get()
     assert answer.url == f"/backtests/{run.pk}/"
     assert (asking.RUN, (run.pk,)) in sent
     assert (run.bot, run.origin, run.timeframe) == (bot, "bot", "15m")
-    assert (run.assumed["fee_perc"], run.settings["initial_capital"]) == ("0.2", "1000")
+    assert (run.assumed["fee_perc"], run.settings["initial_capital"]) == ("0.2", "1500")
     assert run.until - run.since == timedelta(days=3)
     assert "Waiting for a worker" in text_of(site.get(answer.url))
 
